@@ -1,0 +1,1 @@
+"""From joules to records: emissions, units, totals and the ledger."""

@@ -1,0 +1,21 @@
+"""The errors GreenLLM raises: each says what happened, with the value, and what to do."""
+
+
+class GreenLLMError(Exception):
+    """Any error of GreenLLM's own."""
+
+
+class ConfigurationError(GreenLLMError):
+    """The configuration holds something that cannot be used."""
+
+
+class MeterError(GreenLLMError):
+    """A meter could not read its sensors."""
+
+
+class PlaceError(GreenLLMError):
+    """No carbon intensity is known for the place that was named."""
+
+
+class LedgerError(GreenLLMError):
+    """The ledger could not be opened, read or written."""

@@ -1,0 +1,1 @@
+"""From sensors to joules: meters, their sampler, traces and windows."""

@@ -1,0 +1,114 @@
+"""What a meter is: the protocol that every sensor plugin implements, and the values it speaks in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+
+class Component(StrEnum):
+    """The part of the machine a channel is about."""
+
+    PLATFORM = "platform"
+    """The whole machine or board (RAPL's psys, a wall meter, a battery)."""
+    CPU = "cpu"
+    GPU = "gpu"
+    DRAM = "dram"
+
+
+class Kind(StrEnum):
+    """What a reading is of."""
+
+    COUNTER = "counter"
+    """Joules, cumulative since an arbitrary instant."""
+    POWER = "power"
+    """Watts, averaged over the channel's averaging window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One thing a meter reads.
+
+    Attributes:
+        id: unique on the host and stable, such as ``"gpu:GPU-4f2a..."`` or ``"cpu:package-0"``.
+        component: the part of the machine.
+        label: what a person calls it, such as ``"NVIDIA H200"``.
+        provides: the kinds of reading it can give.
+        update_period_s: how often the sensor's figure is refreshed, s; 0 where it is refreshed at each read.
+        averaging_window_s: the span a power reading averages over, ending at its refresh, s; None where unknown.
+        gain_uncertainty: relative standard uncertainty of the sensor's gain (0.03 is 3 %).
+        model_uncertainty: relative standard uncertainty of the model; above 0 marks the channel as an estimate.
+        wraps_at_j: the span of the counter, J, after which it starts at 0 again; None where it never does.
+        inside: id of the channel that already contains this one's energy, so that sums count it once.
+    """
+
+    id: str
+    component: Component
+    label: str
+    provides: frozenset[Kind]
+    update_period_s: float = 0.1
+    averaging_window_s: float | None = None
+    gain_uncertainty: float = 0.0
+    model_uncertainty: float = 0.0
+    wraps_at_j: float | None = None
+    inside: str | None = None
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether its figures come from a model and not from a sensor."""
+        return self.model_uncertainty > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value of a channel at one instant.
+
+    Attributes:
+        channel_id: which channel.
+        kind: joules of a counter, or watts.
+        value: J or W; NaN with a fault.
+        t_ns: ``time.monotonic_ns()`` taken just before the sensor was asked.
+        fault: why there is no value, in words a user can act on; None for a good reading.
+    """
+
+    channel_id: str
+    kind: Kind
+    value: float
+    t_ns: int
+    fault: str | None = None
+
+
+@runtime_checkable
+class Meter(Protocol):
+    """Reads one family of sensors. Called from one thread only; may block, but then delays only itself."""
+
+    name: str
+
+    def channels(self) -> Sequence[Channel]:
+        """Return what can be read, in a stable order. Called once, before any ``read``."""
+
+    def read(self, channel_ids: Sequence[str]) -> Sequence[Reading]:
+        """Read each channel once for each kind it provides.
+
+        A sensor that fails alone gives a reading with a fault; raising marks all the meter's channels.
+        """
+
+    def close(self) -> None:
+        """Give back what the meter holds. Called once; no ``read`` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableMeter:
+    """A meter that cannot work on this host, and what to do about it.
+
+    Attributes:
+        name: of the meter.
+        reason: what was found, such as ``"no /sys/class/powercap on this machine"``.
+        remedy: what the user can do; empty where nothing can be done.
+    """
+
+    name: str
+    reason: str
+    remedy: str = ""

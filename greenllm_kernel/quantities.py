@@ -1,0 +1,165 @@
+"""Energy, carbon intensity and emissions: a value, its uncertainty in parts, and its provenance.
+
+Uncertainty follows the GUM (JCGM 100:2008): standard uncertainties combine in squares where they are
+independent and linearly where they come from one cause; intervals are expanded to 95 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+J_PER_KWH = 3.6e6
+"""Joules in a kilowatt-hour (exact)."""
+
+COVERAGE_FACTOR_95 = 1.959964
+"""Expands a standard uncertainty to a 95 % interval of a normal distribution (JCGM 100:2008, table G.1)."""
+
+Interval = tuple[float, float]
+
+K = TypeVar("K")
+
+
+class Provenance(StrEnum):
+    """How a figure was come by, best first."""
+
+    MEASURED = "measured"
+    """Read from an energy counter."""
+    DERIVED = "derived"
+    """Integrated from power readings."""
+    ESTIMATED = "estimated"
+    """Computed by a model."""
+    UNAVAILABLE = "unavailable"
+    """Not known at all; never the same as zero."""
+
+    @classmethod
+    def weakest(cls, provenances: Iterable[Provenance]) -> Provenance:
+        """Return the least trustworthy of ``provenances`` (``UNAVAILABLE`` where there are none)."""
+        order = list(cls)
+        return max(provenances, key=order.index, default=cls.UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """An amount of energy in joules, with standard uncertainties kept apart by how they add.
+
+    Attributes:
+        value_j: best estimate, J.
+        random_j: standard uncertainty from edges, noise and gaps, J; adds in squares.
+        scale_j: by sensor, the standard uncertainty from its gain, J; adds linearly on one sensor.
+        baseline_j: by sensor, the standard uncertainty from the idle baseline, J; adds linearly on one sensor.
+        model_j: by model, the standard uncertainty of an estimate, J; adds linearly on one model.
+        by_provenance_j: the value split by provenance, J.
+    """
+
+    value_j: float
+    random_j: float = 0.0
+    scale_j: Mapping[str, float] = field(default_factory=dict)
+    baseline_j: Mapping[str, float] = field(default_factory=dict)
+    model_j: Mapping[str, float] = field(default_factory=dict)
+    by_provenance_j: Mapping[Provenance, float] = field(default_factory=dict)
+
+    @property
+    def provenance(self) -> Provenance:
+        """The weakest provenance that contributes."""
+        return Provenance.weakest(self.by_provenance_j)
+
+    @property
+    def systematic_j(self) -> float:
+        """Standard uncertainty of everything that repeating does not average away, J."""
+        parts = (*self.scale_j.values(), *self.baseline_j.values(), *self.model_j.values())
+        return math.sqrt(sum(part * part for part in parts))
+
+    @property
+    def standard_uncertainty_j(self) -> float:
+        """Combined standard uncertainty of all parts, J."""
+        return math.hypot(self.random_j, self.systematic_j)
+
+    @property
+    def interval_j(self) -> Interval:
+        """95 % interval with all parts, J: what is true. Energy drawn is never below zero."""
+        return self._expanded(self.standard_uncertainty_j)
+
+    @property
+    def repeatability_interval_j(self) -> Interval:
+        """95 % interval with the random part alone, J: what a comparison on one sensor uses."""
+        return self._expanded(self.random_j)
+
+    def __add__(self, other: Energy) -> Energy:
+        return Energy(
+            value_j=self.value_j + other.value_j,
+            random_j=math.hypot(self.random_j, other.random_j),
+            scale_j=_added(self.scale_j, other.scale_j),
+            baseline_j=_added(self.baseline_j, other.baseline_j),
+            model_j=_added(self.model_j, other.model_j),
+            by_provenance_j=_added(self.by_provenance_j, other.by_provenance_j),
+        )
+
+    @staticmethod
+    def sum(energies: Iterable[Energy]) -> Energy | None:
+        """Return the sum of ``energies``, or nothing where there are none: unknown is not zero."""
+        total: Energy | None = None
+        for energy in energies:
+            total = energy if total is None else total + energy
+        return total
+
+    def _expanded(self, standard_uncertainty_j: float) -> Interval:
+        half_width_j = COVERAGE_FACTOR_95 * standard_uncertainty_j
+        return (max(0.0, self.value_j - half_width_j), self.value_j + half_width_j)
+
+
+@dataclass(frozen=True, slots=True)
+class CarbonIntensity:
+    """What a kilowatt-hour costs the climate at a place.
+
+    Attributes:
+        value_gco2e_per_kwh: best estimate.
+        interval_gco2e_per_kwh: 95 % interval.
+        place: ISO 3166-1 alpha-2 code, optionally with a region (``"US-CA"``), or ``"world"``.
+        source: who published the figure.
+        vintage: the year or period it describes.
+    """
+
+    value_gco2e_per_kwh: float
+    interval_gco2e_per_kwh: Interval
+    place: str
+    source: str
+    vintage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Emissions:
+    """Greenhouse gases of an energy, in grams of CO2 equivalent, with a 95 % interval."""
+
+    mass_gco2e: float
+    interval_gco2e: Interval
+    intensity: CarbonIntensity
+    pue: float = 1.0
+
+    @classmethod
+    def of(cls, energy: Energy, intensity: CarbonIntensity, pue: float = 1.0) -> Emissions:
+        """Return the emissions of ``energy`` at ``intensity``.
+
+        The half-widths of both factors, each on its own side, combine in squares (JCGM 100:2008, 5.1.2).
+
+        Args:
+            energy: what was drawn by the machine, J.
+            intensity: of the electricity that was drawn.
+            pue: power usage effectiveness of the building, 1 or more (ISO/IEC 30134-2).
+        """
+        kwh = energy.value_j / J_PER_KWH
+        mass = kwh * pue * intensity.value_gco2e_per_kwh
+
+        def side(index: int) -> float:
+            from_energy = (energy.interval_j[index] / J_PER_KWH - kwh) * intensity.value_gco2e_per_kwh
+            from_intensity = kwh * (intensity.interval_gco2e_per_kwh[index] - intensity.value_gco2e_per_kwh)
+            return pue * math.hypot(from_energy, from_intensity)
+
+        return cls(mass, (max(0.0, mass - side(0)), mass + side(1)), intensity, pue)
+
+
+def _added(left: Mapping[K, float], right: Mapping[K, float]) -> dict[K, float]:
+    return {key: left.get(key, 0.0) + right.get(key, 0.0) for key in {**left, **right}}

@@ -1,0 +1,1 @@
+"""Where carbon intensities come from."""

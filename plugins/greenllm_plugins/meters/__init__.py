@@ -1,0 +1,1 @@
+"""Meters, one file for each family of sensors."""
