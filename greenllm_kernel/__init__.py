@@ -1,3 +1,46 @@
 """GreenLLM: what each notebook cell costs in energy and emissions, with an honest interval."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from greenllm_kernel.accounting.measure import measure
+
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "load_ipython_extension", "measure", "unload_ipython_extension"]
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Measure every cell from the next one on (``%load_ext greenllm_kernel``)."""
+    from greenllm_kernel.notebook.extension import Extension
+
+    extension = Extension(shell)
+    extension.load()
+    _extensions[id(shell)] = extension
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Stop measuring (``%unload_ext greenllm_kernel``)."""
+    extension = _extensions.pop(id(shell), None)
+    if extension is not None:
+        extension.unload()
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``measure`` where it is first used: ``import greenllm_kernel`` stays light."""
+    if name == "measure":
+        from greenllm_kernel.accounting.measure import measure
+
+        return measure
+    raise AttributeError(f"module 'greenllm_kernel' has no attribute {name!r}")
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "greenllm"}]
+
+
+_extensions: dict[int, Any] = {}

@@ -1,0 +1,86 @@
+"""``measure()``: a window around any piece of Python, as a context manager or as a decorator."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from greenllm_kernel.accounting.record import Status
+from greenllm_kernel.accounting.run import Run
+from greenllm_kernel.accounting.session import Session
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class measure:  # noqa: N801  (used like a function)
+    """Measure what happens inside a ``with`` block, or in each call of a decorated function.
+
+    ``with measure("train", stage="train", units={"token": n}) as window:`` gives the window; afterwards
+    ``window.record`` has the figures at once, and ``window.settle()`` waits for the last readings.
+
+    Args:
+        name: what the records are called; None: the function's name, or ``"window"``.
+        stage: preprocess, train, evaluate, deploy, or any other text.
+        units: by unit, how many the energy is spent on; a callable is asked when the window closes.
+        session: instead of this process's.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        stage: str | None = None,
+        units: Mapping[str, float | Callable[[], float]] | None = None,
+        session: Session | None = None,
+    ) -> None:
+        if callable(name):
+            raise TypeError("measure is used with parentheses: @measure()")
+        self._name = name
+        self._stage = stage
+        self._units = dict(units or {})
+        self._session = session
+        self._open: list[Run] = []
+
+    def __enter__(self) -> Run:
+        run = (self._session or Session.current()).open(self._name or "window", self._stage)
+        self._open.append(run)
+        return run
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        run = self._open.pop()
+        if kind is None:
+            run.close(Status.OK, {unit: float(n() if callable(n) else n) for unit, n in self._units.items()})
+        else:
+            run.close(status_of(kind), {unit: float(n) for unit, n in self._units.items() if not callable(n)})
+
+    def __call__(self, function: Function) -> Function:
+        name = self._name or getattr(function, "__qualname__", "function")
+        again = functools.partial(measure, name, stage=self._stage, units=self._units, session=self._session)
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def measured_async(*args: Any, **kwargs: Any) -> Any:
+                with again():
+                    return await function(*args, **kwargs)
+
+            return cast(Function, measured_async)
+
+        @functools.wraps(function)
+        def measured(*args: Any, **kwargs: Any) -> Any:
+            with again():
+                return function(*args, **kwargs)
+
+        return cast(Function, measured)
+
+
+def status_of(kind: type[BaseException]) -> Status:
+    """Return how a window ended that an exception of this type left."""
+    interrupts = (KeyboardInterrupt, asyncio.CancelledError)
+    return Status.INTERRUPTED if issubclass(kind, interrupts) else Status.ERROR

@@ -1,0 +1,134 @@
+"""A window with a name: one run of a cell, a stage, a function; it becomes a record."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
+from greenllm_kernel.metering.window import Window
+from greenllm_kernel.quantities import Emissions, Energy
+
+if TYPE_CHECKING:
+    from greenllm_kernel.accounting.session import Session
+
+innermost: contextvars.ContextVar[Run | None] = contextvars.ContextVar("greenllm_innermost_run", default=None)
+"""The innermost open run of the present thread or task: what a run opened there lies inside."""
+
+
+class Run(Window):
+    """One measured run. Made by :meth:`Session.open`; closed once.
+
+    Attributes:
+        run_id: its own id.
+        name: what the user calls it; may still be changed while it is open.
+        stage: preprocess, train, evaluate, deploy, or any other text.
+        counts: by unit, how many the energy was spent on.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        name: str,
+        stage: str | None = None,
+        cell_id: str | None = None,
+        execution_count: int | None = None,
+    ) -> None:
+        began = time.perf_counter()
+        super().__init__(session.sampler)
+        self.session: Session = session
+        self.run_id = session.next_run_id()
+        self.name = name
+        self.stage = stage
+        self.cell_id = cell_id
+        self.execution_count = execution_count
+        self.counts: dict[str, float] = {}
+        self.status = Status.PARTIAL
+        self.started_at = datetime.now(UTC)
+        outer = innermost.get()
+        self.parent: Run | None = outer if outer and outer.is_open and outer.session is session else None
+        innermost.set(self)
+        self._settled: Record | None = None
+        self._has_settled = threading.Event()
+        self.overhead_s = time.perf_counter() - began
+
+    def close(self, status: Status = Status.OK, counts: Mapping[str, float] | None = None) -> None:
+        """Close the window; a second call has no effect.
+
+        Args:
+            status: how it ended.
+            counts: by unit, how many the energy was spent on.
+        """
+        if not self.is_open:
+            return
+        began = time.perf_counter()
+        self.shut()
+        self.counts.update(counts or {})
+        self.status = status
+        if innermost.get() is self:
+            innermost.set(self.parent)
+        self.session.closed(self)
+        self.overhead_s += time.perf_counter() - began
+
+    @property
+    def record(self) -> Record:
+        """What is known now: of an open window so far, of a closed one until it is settled, then for good."""
+        return self._settled or self._described(is_settled=False)
+
+    def settle(self, timeout_s: float = 5.0) -> Record:
+        """Wait until the readings after the closing have sharpened the record, and return it.
+
+        Args:
+            timeout_s: return what is known after this long, s.
+        """
+        self._has_settled.wait(timeout_s)
+        return self.record
+
+    def fix(self) -> Record:
+        """Make the record final. Called by the session, once."""
+        record = self._settled = self._described(is_settled=True)
+        self.finish()
+        self._has_settled.set()
+        return record
+
+    def _described(self, is_settled: bool) -> Record:
+        channels = [
+            ChannelEnergy(
+                channel_id=draw.channel.id,
+                component=draw.channel.component,
+                label=draw.channel.label,
+                meter=draw.meter,
+                energy=draw.energy,
+                coverage=draw.coverage,
+                counted=draw.counted,
+                fault=draw.fault,
+            )
+            for draw in self.draws()
+        ]
+        gross = Energy.sum(c.energy for c in channels if c.counted and c.energy is not None)
+        intensity = self.session.intensity
+        return Record(
+            run_id=self.run_id,
+            name=self.name,
+            session_id=self.session.id,
+            host=self.session.host,
+            started_at=self.started_at,
+            duration_s=self.duration_s,
+            status=self.status,
+            settled=is_settled,
+            channels=channels,
+            gross=gross,
+            emissions=Emissions.of(gross, intensity, self.session.configuration.pue) if gross and intensity else None,
+            stage=self.stage,
+            parent_run_id=self.parent.run_id if self.parent else None,
+            cell_id=self.cell_id,
+            execution_count=self.execution_count,
+            counts=dict(self.counts),
+            overhead_s=self.overhead_s,
+            sampler_cpu_s=self.sampler_cpu_s,
+            series=self.power,
+        )

@@ -1,0 +1,241 @@
+"""One process's measuring: its configuration, plugins and sampler, its runs, and where their records go."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from greenllm_kernel.accounting.record import Record
+from greenllm_kernel.accounting.run import Run
+from greenllm_kernel.accounting.span import Span
+from greenllm_kernel.configuration import Configuration
+from greenllm_kernel.errors import ConfigurationError
+from greenllm_kernel.metering.sampler import Find, Sampler
+from greenllm_kernel.plugins import Plugins
+from greenllm_kernel.quantities import CarbonIntensity
+
+SETTLE_EVERY_S = 0.02
+"""How often closed runs are looked at until they are settled, s."""
+
+PROGRESS_EVERY_S = 2.0
+"""How often open runs are told to the recorders, s; after a kill at most this much is lost, and a write."""
+
+KEPT_RECORDS = 10_000
+"""Settled records a session keeps in memory; the ledger has all."""
+
+AT_EXIT_TIMEOUT_S = 3.0
+"""How long a process that ends waits for its last records to settle, s."""
+
+
+class Session:
+    """Measures in this process. Costs nothing until the first run opens.
+
+    Args:
+        configuration: the user's settings; None: read them, and take the defaults (with a warning) where
+            they cannot be used.
+        plugins: instead of the installed ones.
+    """
+
+    _current: Session | None = None
+    _making = threading.Lock()
+
+    def __init__(self, configuration: Configuration | None = None, plugins: Plugins | None = None) -> None:
+        self.warnings: list[str] = []
+        self.configuration = configuration if configuration is not None else self._configured()
+        self.id = self.configuration.session_id or uuid.uuid4().hex
+        self.host = socket.gethostname()
+        self.started_at = datetime.now(UTC)
+        self.plugins = plugins or Plugins(self.configuration.disable_plugins, self.warn)
+        self.sampler = Sampler(self._finds, self.configuration.use_meters)
+        self.span = Span(self.sampler)
+        self._run_numbers = itertools.count(1)
+        self._runs: list[Run] = []
+        self._records: list[Record] = []
+        self._intensity: CarbonIntensity | None = None
+        self._has_looked_up_intensity = False
+        self._looking_up = threading.Lock()
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._watchers: list[threading.Event] = []
+        self._bookkeeper: threading.Thread | None = None
+        self._is_closed = False
+        atexit.register(self.close, AT_EXIT_TIMEOUT_S)
+
+    @classmethod
+    def current(cls) -> Session:
+        """Return this process's session; the first call makes it."""
+        with cls._making:
+            if cls._current is None:
+                cls._current = cls()
+            return cls._current
+
+    @classmethod
+    def forget(cls, session: Session) -> None:
+        """Let the next :meth:`current` make a new session in place of this one."""
+        with cls._making:
+            if cls._current is session:
+                cls._current = None
+
+    def open(
+        self,
+        name: str,
+        stage: str | None = None,
+        cell_id: str | None = None,
+        execution_count: int | None = None,
+    ) -> Run:
+        """Open a run now; it lies inside the innermost run that is open in the same thread or task."""
+        began = time.perf_counter()
+        self.span.enter()
+        run = Run(self, name, stage, cell_id, execution_count)
+        with self._lock:
+            self._runs.append(run)
+            if self._bookkeeper is None:
+                self._bookkeeper = threading.Thread(target=self._keep_books, name="greenllm-books", daemon=True)
+                self._bookkeeper.start()
+        self._notify()
+        run.overhead_s = time.perf_counter() - began
+        return run
+
+    def watch(self, event: threading.Event) -> None:
+        """Set ``event`` from now on whenever a run opens or closes."""
+        self._watchers.append(event)
+
+    def next_run_id(self) -> str:
+        """Return an id no other run has, without the system call of a random one."""
+        return f"{self.id}-{next(self._run_numbers)}"
+
+    def closed(self, run: Run) -> None:
+        """Take note that a run has closed. Called by the run."""
+        self.span.leave()
+        self._notify()
+
+    @property
+    def open_runs(self) -> list[Run]:
+        """Runs that are open now, outermost first."""
+        with self._lock:
+            return [run for run in self._runs if run.is_open]
+
+    @property
+    def unsettled_runs(self) -> list[Run]:
+        """Runs that are open, or closed and not settled yet."""
+        with self._lock:
+            return list(self._runs)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Settled records of this session, oldest first."""
+        with self._lock:
+            return list(self._records)
+
+    @property
+    def intensity(self) -> CarbonIntensity | None:
+        """Carbon intensity of the configured place, looked up once; None where no plugin knows one."""
+        if not self._has_looked_up_intensity:
+            with self._looking_up:
+                if not self._has_looked_up_intensity:
+                    self._intensity = self._looked_up_intensity()
+                    self._has_looked_up_intensity = True
+        return self._intensity
+
+    def find_meters(self, timeout_s: float = 10.0) -> bool:
+        """Look for the meters now and wait until they are known; the first run does so without waiting."""
+        self.sampler.hold()
+        try:
+            return self.sampler.wait_until_found(timeout_s)
+        finally:
+            self.sampler.release()
+
+    def warn(self, sentence: str) -> None:
+        """Remember, once, something the user should know."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait until no closed run is unsettled."""
+        deadline = time.monotonic() + timeout_s
+        for run in self.unsettled_runs:
+            if not run.is_open:
+                run.settle(max(0.0, deadline - time.monotonic()))
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Settle what is closed, hand over what is open as ``partial``, and stop reading."""
+        if self._is_closed:
+            return
+        self.settle(timeout_s)
+        self._is_closed = True
+        self._wake.set()
+        if self._bookkeeper is not None:
+            self._bookkeeper.join(timeout_s)
+        for run in self.open_runs:
+            self.plugins.call("greenllm_progress", record=run.record)
+        self.sampler.close()
+        atexit.unregister(self.close)
+
+    def _notify(self) -> None:
+        self._wake.set()
+        for event in self._watchers:
+            event.set()
+
+    def _configured(self) -> Configuration:
+        try:
+            return Configuration.load()
+        except ConfigurationError as error:
+            self.warn(f"{error}; the default settings are used")
+            return Configuration()
+
+    def _finds(self) -> list[tuple[str, Find]]:
+        hooks = self.plugins.implementations("greenllm_meters")
+        return [(name, partial(find, config=self.configuration)) for name, find in hooks]
+
+    def _looked_up_intensity(self) -> CarbonIntensity | None:
+        at = datetime.now(UTC)
+        for place in dict.fromkeys((self.configuration.place, None)):
+            for _, look_up in self.plugins.implementations("greenllm_carbon_intensity"):
+                found: CarbonIntensity | None = look_up(place=place, at=at)
+                if found is not None:
+                    return found
+        self.warn("no plugin knows a carbon intensity, so emissions are unavailable")
+        return None
+
+    def _keep_books(self) -> None:
+        _ = self.intensity  # looked up here so that no cell waits for it
+        progress_at = time.monotonic() + PROGRESS_EVERY_S
+        while not self._is_closed:
+            with self._lock:
+                is_idle = not self._runs
+            if is_idle:
+                self._wake.wait()
+                progress_at = time.monotonic() + PROGRESS_EVERY_S
+            self._wake.clear()
+            self._settle_closed()
+            if time.monotonic() >= progress_at:
+                self._tell_progress()
+                progress_at = time.monotonic() + PROGRESS_EVERY_S
+            has_closed = any(not run.is_open for run in self.unsettled_runs)
+            self._wake.wait(SETTLE_EVERY_S if has_closed else max(0.0, progress_at - time.monotonic()))
+        self._settle_closed()
+
+    def _settle_closed(self) -> None:
+        self.sampler.check(time.monotonic_ns())
+        for run in self.unsettled_runs:
+            if not run.is_open and (run.is_settled() or self._is_closed):
+                record = run.fix()
+                with self._lock:
+                    self._runs.remove(run)
+                    self._records.append(record)
+                    del self._records[:-KEPT_RECORDS]
+                self.plugins.call("greenllm_record", record=record)
+        self.span.settle()
+
+    def _tell_progress(self) -> None:
+        self.span.keep_edge()
+        for run in self.open_runs:
+            run.keep_edge()
+            self.plugins.call("greenllm_progress", record=run.record)

@@ -1,0 +1,175 @@
+"""The only thing that reads meters: a thread a meter, awake only while somebody wants readings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from greenllm_kernel.metering.meter import Component, Meter, UnusableMeter
+from greenllm_kernel.metering.reader import Reader
+from greenllm_kernel.metering.trace import Trace
+
+Find = Callable[[], Iterable[Meter | UnusableMeter] | None]
+"""Looks for the meters of one plugin; may block, and may return None where it failed."""
+
+FIND_TIMEOUT_S = 5.0
+"""After this a search for meters that has not returned is no longer waited for."""
+
+
+class Sampler:
+    """Finds meters, reads them while held, and keeps a trace for each channel.
+
+    Args:
+        finds: by plugin, what looks for its meters; each runs on a thread of its own, once, at the first hold.
+        use: names of the only meters to use; None: all.
+    """
+
+    def __init__(self, finds: Callable[[], Sequence[tuple[str, Find]]], use: frozenset[str] | None = None) -> None:
+        self._finds = finds
+        self._use = use
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._is_started = False
+        self._is_closed = False
+        self._pending = 0
+        self._found = threading.Event()
+        self._readers: list[Reader] = []
+        self._unusable: list[UnusableMeter] = []
+
+    def hold(self) -> None:
+        """Want readings from now on, until :meth:`release`. Costs the caller microseconds."""
+        with self._lock:
+            self._holders += 1
+            is_first = not self._is_started
+            self._is_started = True
+            readers = list(self._readers)
+        if is_first:
+            threading.Thread(target=self._find, name="greenllm-find", daemon=True).start()
+        for reader in readers:
+            reader.begin()
+
+    def nudge(self) -> None:
+        """Read soon: a window has closed and wants its closing edge."""
+        for reader in self._readers:
+            reader.begin()
+
+    def release(self) -> None:
+        """No longer want readings; when nobody does, the threads rest."""
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                for reader in self._readers:
+                    reader.rest()
+
+    def wait_until_found(self, timeout_s: float) -> bool:
+        """Wait until every search for meters has returned or was given up."""
+        return self._found.wait(timeout_s)
+
+    @property
+    def has_found(self) -> bool:
+        """Whether the meters have been looked for."""
+        return self._found.is_set()
+
+    @property
+    def readers(self) -> list[Reader]:
+        """One for each meter in use."""
+        return [reader for reader in self._readers if not reader.is_superseded]
+
+    @property
+    def traces(self) -> list[Trace]:
+        """One for each channel in use."""
+        return [trace for reader in self.readers for trace in reader.traces]
+
+    @property
+    def unusable(self) -> list[UnusableMeter]:
+        """Meters that cannot work here, and why."""
+        return list(self._unusable)
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """By meter, why it gives no readings at present."""
+        return {reader.name: reader.fault for reader in self.readers if reader.fault}
+
+    def check(self, now_ns: int) -> None:
+        """Mark the channels of meters that hang as unavailable."""
+        for reader in self._readers:
+            reader.check(now_ns)
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time all reading has used so far, s."""
+        return sum(reader.cpu_s for reader in self._readers)
+
+    def close(self) -> None:
+        """Stop reading and give the meters back."""
+        with self._lock:
+            self._is_closed = True
+            readers, self._readers = self._readers, []
+        for reader in readers:
+            reader.close()
+
+    def _find(self) -> None:
+        finds = self._finds()
+        self._pending = len(finds)
+        if not finds:
+            self._found.set()
+        for plugin, find in finds:
+            name = f"greenllm-find-{plugin}"
+            threading.Thread(target=self._find_one, args=(find,), name=name, daemon=True).start()
+        if not self._found.wait(FIND_TIMEOUT_S):
+            self._settle_found()
+
+    def _find_one(self, find: Find) -> None:
+        try:
+            for meter in find() or ():
+                self._take(meter)
+        finally:
+            with self._lock:
+                self._pending -= 1
+                is_last = self._pending == 0
+            if is_last:
+                self._settle_found()
+
+    def _take(self, meter: Meter | UnusableMeter) -> None:
+        if self._use is not None and meter.name not in self._use:
+            if isinstance(meter, Meter):
+                meter.close()
+            return
+        if isinstance(meter, UnusableMeter):
+            self._unusable.append(meter)
+            return
+        try:
+            reader = Reader(meter)
+        except Exception as error:
+            self._unusable.append(UnusableMeter(meter.name, f"it failed: {type(error).__name__}: {error}"))
+            return
+        with self._lock:
+            if self._is_closed:
+                meter.close()
+                return
+            taken = {trace.channel.id for other in self._readers for trace in other.traces}
+            if reader.traces and all(trace.channel.id in taken for trace in reader.traces):
+                self._unusable.append(UnusableMeter(meter.name, "another meter reads the same sensors"))
+                return
+            self._readers.append(reader)
+            is_wanted = self._holders > 0
+        if is_wanted:
+            reader.begin()
+
+    def _settle_found(self) -> None:
+        """Leave out estimates of what a sensor tells, then say that the meters are known."""
+        with self._lock:
+            sensed = {
+                trace.channel.component
+                for reader in self._readers
+                for trace in reader.traces
+                if not trace.channel.is_estimate
+            }
+            if Component.PLATFORM in sensed:
+                sensed |= {Component.CPU, Component.DRAM}
+            for reader in self._readers:
+                parts = {trace.channel.component for trace in reader.traces}
+                if all(trace.channel.is_estimate for trace in reader.traces) and parts <= sensed:
+                    reader.supersede()
+        self._found.set()
+

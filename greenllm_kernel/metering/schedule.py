@@ -1,0 +1,113 @@
+"""When a channel is to be read next, so that its counter's ticks are known and little is spent on reading.
+
+While a counter's ticks are unknown it is read in a short burst. Once they are, one read in mid-tick tells its
+value at the tick before. Reads at a predicted tick halve what is uncertain about it until little is left, and
+now and then a read just before or just after it makes sure that the clock still holds (a loop that only
+predicts drifts off).
+"""
+
+from __future__ import annotations
+
+from greenllm_kernel.metering.trace import Trace
+
+READ_PERIOD_S = 0.1
+"""How often a channel without ticks is read, s."""
+
+BURST_READS = 8
+"""Reads in a tick while its phase is unknown: brackets of an eighth of the period lock the clock."""
+
+BURST_TICKS = 4
+"""How many ticks a burst may last: a counter that stands still shows none."""
+
+EAGER_TICKS = 4
+"""For how many ticks after a window opened or closed every tick is read, even where that costs more."""
+
+UNLOCKED_SPACING = 0.618
+"""Reads in units of the period where a burst could not lock the clock (a busy interpreter delays reads): an
+irrational spacing puts the brackets at ever other phases, so that they narrow one another."""
+
+NARROW_TO = 1 / 32
+"""A tick known to within this part of the period (half-width) is known well enough."""
+
+CHECK_EVERY_NS = 1_300_000_000
+"""How often the clock is checked with a read beside a predicted tick."""
+
+CHECK_MARGIN_NS = 1_000_000
+"""How far outside a tick's interval a check is read."""
+
+
+class Schedule:
+    """The next read of one channel.
+
+    Args:
+        trace: of the channel.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._period_ns = trace.channel.update_period_s * 1e9
+        self._due_ns = 0
+        self._slack_ns = 0
+        self._burst_left = 0
+        self._eager_until_ns = 0
+        self._checked_ns = 0
+        self._checks = 0
+        self.stride = 1
+
+    def begin(self, now_ns: int) -> None:
+        """A window opened or closed: read at once, and learn the ticks where they are unknown."""
+        self._due_ns = now_ns
+        self._burst_left = BURST_READS * BURST_TICKS
+        self._eager_until_ns = now_ns + int(EAGER_TICKS * max(self._period_ns, READ_PERIOD_S * 1e9))
+
+    def postpone(self, until_ns: int) -> None:
+        """Do not read before ``until_ns``: the last read failed."""
+        self._due_ns = until_ns
+
+    @property
+    def due_ns(self) -> int:
+        """When to read next."""
+        return self._due_ns
+
+    @property
+    def slack_ns(self) -> int:
+        """How much earlier than due the read may come, to share a round with others."""
+        return self._slack_ns
+
+    def was_read(self, at_ns: int) -> None:
+        """Set the next read after one at ``at_ns``."""
+        clock = self._trace.clock
+        stride = 1 if at_ns < self._eager_until_ns else self.stride
+        if clock is None:
+            spacing_ns = max(READ_PERIOD_S * 1e9, self._period_ns) * stride
+            self._set(at_ns + spacing_ns, spacing_ns / 4)
+            return
+        upcoming = clock.next_tick(at_ns)
+        if upcoming is None:
+            self._set(at_ns + self._burst_spacing_ns(stride), 0)
+            return
+        self._burst_left = 0
+        tick_ns, half_ns = upcoming
+        period_ns = clock.period_ns
+        is_beside_tick = min(tick_ns - at_ns, period_ns - (tick_ns - at_ns)) < period_ns / 4
+        if is_beside_tick:
+            middle_ns = tick_ns + (0.5 if tick_ns - at_ns < period_ns / 2 else -0.5) * period_ns
+            self._set(middle_ns, period_ns / 5)
+        elif half_ns > NARROW_TO * period_ns:
+            self._set(tick_ns, 0)
+        elif at_ns - self._checked_ns > CHECK_EVERY_NS:
+            self._checked_ns = at_ns
+            self._checks += 1
+            side = 1 if self._checks % 2 else -1
+            self._set(tick_ns + side * (half_ns + CHECK_MARGIN_NS), 0)
+        else:
+            self._set(tick_ns + (stride - 0.5) * period_ns, period_ns / 5)
+
+    def _set(self, due_ns: float, slack_ns: float) -> None:
+        self._due_ns, self._slack_ns = int(due_ns), int(slack_ns)
+
+    def _burst_spacing_ns(self, stride: int) -> int:
+        if self._burst_left > 0:
+            self._burst_left -= 1
+            return int(self._period_ns / BURST_READS)
+        return int(UNLOCKED_SPACING * self._period_ns * stride)

@@ -1,0 +1,144 @@
+"""Two instants, and what each channel drew between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from greenllm_kernel.metering.meter import Channel
+from greenllm_kernel.metering.reader import Reader
+from greenllm_kernel.metering.sampler import Sampler
+from greenllm_kernel.metering.trace import Edge, Trace
+from greenllm_kernel.quantities import Energy
+
+SETTLE_TIMEOUT_S = 3.0
+"""A window is settled this long after it closed at the latest, with whatever readings there are."""
+
+KEEP_EDGE_AFTER_S = 10.0
+"""An open window keeps its opening edge itself from this age on: traces forget."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What one channel drew in a window: its energy (None where unknown), coverage 0 to 1, and what went wrong."""
+
+    channel: Channel
+    meter: str
+    energy: Energy | None
+    coverage: float
+    counted: bool
+    fault: str | None
+
+
+class Window:
+    """Opens now. Windows nest and overlap freely; opening and closing read no sensor.
+
+    Args:
+        sampler: held from the opening until :meth:`finish`.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.opened_ns = time.monotonic_ns()
+        self.closed_ns: int | None = None
+        self._sampler = sampler
+        self._opening: dict[str, Edge] = {}
+        self._cpu_before_s = sampler.cpu_s
+        sampler.hold()
+
+    def shut(self) -> None:
+        """Store the closing instant; the second time has no effect."""
+        if self.closed_ns is None:
+            self.closed_ns = time.monotonic_ns()
+            self._sampler.nudge()
+
+    def finish(self) -> None:
+        """No longer need readings."""
+        self._sampler.release()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not been closed yet."""
+        return self.closed_ns is None
+
+    @property
+    def duration_s(self) -> float:
+        """From the opening to the closing, or to now, s."""
+        return ((self.closed_ns or time.monotonic_ns()) - self.opened_ns) / 1e9
+
+    @property
+    def sampler_cpu_s(self) -> float:
+        """Processor time the sampler has used since the opening, s."""
+        return self._sampler.cpu_s - self._cpu_before_s
+
+    def is_settled(self) -> bool:
+        """Whether later readings would not change what is known (or are no longer waited for)."""
+        if self.closed_ns is None:
+            return False
+        if time.monotonic_ns() - self.closed_ns > SETTLE_TIMEOUT_S * 1e9:
+            return True
+        if not self._sampler.has_found:
+            return False
+        return all(trace.is_settled(self.closed_ns) for trace in self._sampler.traces)
+
+    def keep_edge(self) -> None:
+        """Take the opening edges over from the traces once they will not change any more."""
+        if time.monotonic_ns() - self.opened_ns < KEEP_EDGE_AFTER_S * 1e9:
+            return
+        for trace in self._sampler.traces:
+            if trace.channel.id not in self._opening:
+                edge = trace.edge(self.opened_ns) or trace.first_edge(self.opened_ns)
+                if edge is not None:
+                    self._opening[trace.channel.id] = edge
+
+    def draws(self) -> Sequence[Draw]:
+        """Return what each channel drew so far, or in all; contained channels are marked as not counted."""
+        closing_ns = self.closed_ns or time.monotonic_ns()
+        draws = [self._draw(reader, trace, closing_ns) for reader in self._sampler.readers for trace in reader.traces]
+        return counted_once(draws)
+
+    def power(self) -> Mapping[str, Sequence[tuple[float, float]]]:
+        """Return by channel id the power over time: seconds since the opening, and W."""
+        closing_ns = self.closed_ns or time.monotonic_ns()
+        return {
+            trace.channel.id: [
+                ((t_ns - self.opened_ns) / 1e9, power_w)
+                for t_ns, power_w in trace.history.between(self.opened_ns, closing_ns)
+            ]
+            for trace in self._sampler.traces
+        }
+
+    def _draw(self, reader: Reader, trace: Trace, closing_ns: int) -> Draw:
+        opening = self._opening.get(trace.channel.id) or trace.edge(self.opened_ns)
+        late = None if opening else trace.first_edge(self.opened_ns)
+        start = opening or late
+        closing = trace.edge(closing_ns)
+        fault = trace.fault
+        if start is None or closing is None or closing.t_ns < start.t_ns:
+            return Draw(trace.channel, reader.name, None, 0.0, True, fault or "no reading in this window")
+        duration_ns = max(1, closing_ns - self.opened_ns)
+        coverage = min(1.0, max(0.0, (closing.covered_ns - start.covered_ns) / duration_ns))
+        if coverage > 0.99:
+            fault = None
+        elif fault is None:
+            fault = f"readings for {100 * coverage:.0f} % of the time only"
+        if coverage == 0.0 and duration_ns > 1e9:
+            return Draw(trace.channel, reader.name, None, 0.0, True, fault)
+        return Draw(trace.channel, reader.name, trace.energy(start, closing), coverage, True, fault)
+
+
+def counted_once(draws: Sequence[Draw]) -> list[Draw]:
+    """Mark the draws whose energy another draw already contains, so that a sum counts each joule once."""
+    known = {draw.channel.id: draw for draw in draws}
+
+    def is_contained(draw: Draw) -> bool:
+        seen = {draw.channel.id}
+        outer = draw.channel.inside
+        while outer is not None and outer in known and outer not in seen:
+            if known[outer].energy is not None:
+                return True
+            seen.add(outer)
+            outer = known[outer].channel.inside
+        return False
+
+    return [replace(draw, counted=not is_contained(draw)) for draw in draws]

@@ -1,0 +1,73 @@
+"""What can stand after ``%%energy``."""
+
+from __future__ import annotations
+
+import re
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+from greenllm_kernel.notebook.tracker import CellOptions
+
+UNIT = re.compile(r"(?P<unit>[A-Za-z_]\w*)=(?P<expression>.+)", re.DOTALL)
+
+cell_arguments = (
+    magic_arguments(),
+    argument("name", nargs="*", metavar="NAME", help="what the record is called; else the cell's first line"),
+    argument("--stage", metavar="S", help="preprocess, train, evaluate, deploy, or any other text"),
+    argument(
+        "--per",
+        action="append",
+        default=[],
+        metavar="UNIT=EXPR",
+        help="energy per unit: the expression is evaluated after the cell and says how many, "
+        "such as --per token=n_tokens; can be given several times",
+    ),
+    argument("-o", "--output", metavar="VAR", help="put the window into this variable (VAR.record, VAR.settle())"),
+    argument("-q", "--quiet", action="store_true", help="display nothing below the cell"),
+)
+
+
+def with_cell_arguments(function: object) -> object:
+    """Decorate a cell magic with the arguments of ``%%energy``, for parsing and for its help."""
+    for decorate in reversed(cell_arguments):
+        function = decorate(function)
+    return function
+
+
+def cell_options(magic: object, line: str) -> CellOptions:
+    """Return what the line after ``%%energy`` says.
+
+    Raises:
+        UsageError: an unknown flag or a value that cannot be used, and what is expected.
+    """
+    try:
+        found = parse_argstring(magic, line)
+    except ValueError as error:
+        raise UsageError(f"%%energy {line}: {error}") from error
+    per = {}
+    for text in found.per:
+        match = UNIT.fullmatch(_unquoted(text))
+        if match is None:
+            raise UsageError(f"--per {text}: expected UNIT=EXPR, such as --per token=n_tokens")
+        _check_expression(match["unit"], match["expression"])
+        per[match["unit"]] = match["expression"]
+    output = found.output
+    if output is not None and not output.isidentifier():
+        raise UsageError(f"-o {output}: expected the name of a variable")
+    name = " ".join(_unquoted(word) for word in found.name) or None
+    return CellOptions(name, _unquoted(found.stage) or None, per, output, found.quiet)
+
+
+def _unquoted(text: str | None) -> str:
+    if text is None:
+        return ""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def _check_expression(unit: str, expression: str) -> None:
+    try:
+        compile(expression, "<--per>", "eval")
+    except SyntaxError as error:
+        raise UsageError(f"--per {unit}={expression}: not a Python expression ({error.msg})") from error
+

@@ -1,0 +1,113 @@
+"""Puts the notebook part into an IPython shell, and takes it out again."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from greenllm_kernel.accounting.record import Record
+from greenllm_kernel.accounting.run import Run
+from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.hookspecs import hookimpl
+from greenllm_kernel.notebook.magics import EnergyMagics
+from greenllm_kernel.notebook.messages import Messages
+from greenllm_kernel.notebook.snapshot import answer_pages, stop_answering
+from greenllm_kernel.notebook.stream import Stream, kernel_send
+from greenllm_kernel.notebook.tracker import CellTracker
+from greenllm_kernel.notebook.transform import energy_first_line
+from greenllm_kernel.plugins import described
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+class Extension:
+    """GreenLLM in one shell. Loading looks for no sensor and starts no thread; the first measured cell does.
+
+    Args:
+        shell: IPython's, in a kernel or in a terminal.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.session = Session.current()
+        self.tracker = CellTracker(shell, self._measuring_session, self._show, _complain)
+        self._kernel: Any = getattr(shell, "kernel", None)
+        self._messages = Messages(self.session, lambda: self.tracker.measures_every_cell)
+        self._stream: Stream | None = None
+        self._shown: dict[str, Any] = {}
+        self._starting = threading.Lock()
+        self._is_started = False
+
+    def load(self) -> None:
+        """Register magics and hooks, and measure every cell from the next one on."""
+        self.shell.register_magics(EnergyMagics(self))
+        self.shell.input_transformers_cleanup.append(energy_first_line)
+        self.tracker.register()
+        if self._kernel is not None:
+            answer_pages(self._kernel, self.session, self._messages)
+        self.measure_every_cell(True)
+
+    def unload(self) -> None:
+        """Take everything out again; what was measured is in the ledger."""
+        self.tracker.unregister()
+        self.shell.input_transformers_cleanup.remove(energy_first_line)
+        for kind in ("line", "cell"):
+            self.shell.magics_manager.magics[kind].pop("energy", None)
+        if self._kernel is not None:
+            stop_answering(self._kernel)
+        if self._stream is not None:
+            self._stream.close()
+        self.session.close()
+        Session.forget(self.session)
+
+    def measure_every_cell(self, is_wanted: bool) -> None:
+        """Measure all cells from the next one on, or only those that ask for it; tell the pages."""
+        self.tracker.measures_every_cell = is_wanted
+        if self._kernel is not None:
+            try:
+                kernel_send(self._kernel)(self._messages.hello())
+            except Exception as error:
+                self.session.warn(f"the sidebar cannot be reached: {described(error)}")
+
+    @hookimpl
+    def greenllm_record(self, record: Record) -> None:
+        """Sharpen what stands below the cell once the record is settled."""
+        show_again = self._shown.pop(record.run_id, None)
+        if show_again is not None:
+            show_again(record)
+
+    def _measuring_session(self) -> Session:
+        """Return the session, with the stream and the displays following it; the first measured cell starts them."""
+        if not self._is_started:
+            with self._starting:
+                if not self._is_started:
+                    self._is_started = True
+                    threading.Thread(target=self._start, name="greenllm-start", daemon=True).start()
+        return self.session
+
+    def _start(self) -> None:
+        self.session.plugins.register(self, "displays")
+        if self._kernel is not None:
+            self._stream = Stream(self.session, self._messages, kernel_send(self._kernel))
+            self._stream.start()
+
+    def _show(self, run: Run) -> None:
+        from greenllm_kernel.notebook.display import bundle
+
+        publisher = self.shell.display_pub
+        transient = {"display_id": run.run_id}
+        if self._kernel is not None:
+            header = publisher.parent_header
+
+            def show_again(record: Record) -> None:
+                publisher.set_thread_parent({"header": header})
+                publisher.publish(bundle(record), transient=transient, update=True)
+
+            self._shown[run.run_id] = show_again
+        publisher.publish(bundle(run.record), transient=transient)
+
+
+def _complain(sentence: str) -> None:
+    print(f"GreenLLM: {sentence}", file=sys.stderr)

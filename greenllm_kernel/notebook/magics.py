@@ -1,0 +1,71 @@
+"""``%energy`` and ``%%energy``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+
+from greenllm_kernel.notebook.arguments import cell_options, with_cell_arguments
+
+if TYPE_CHECKING:
+    from greenllm_kernel.notebook.extension import Extension
+
+COMMANDS = ("on", "off", "status", "report")
+
+
+@magics_class
+class EnergyMagics(Magics):
+    """The magics of one shell.
+
+    Args:
+        extension: what they act on.
+    """
+
+    def __init__(self, extension: Extension) -> None:
+        super().__init__(extension.shell)
+        self._extension = extension
+
+    @line_magic("energy")
+    def line(self, line: str) -> None:
+        """Measure every cell, or see what was measured.
+
+        %energy on      measure every cell from the next one on (as after %load_ext greenllm_kernel)
+        %energy off     measure only cells that begin with %%energy, and measure()
+        %energy status  what is measured, with which meters, and what is missing
+        %energy report  this session's cells with their energy and emissions
+        """
+        words = line.split()
+        command = words[0] if words else "status"
+        if command not in COMMANDS or len(words) > 1:
+            raise UsageError(f"%energy {line.strip()} is unknown; there is %energy {'|'.join(COMMANDS)}")
+        getattr(self, f"_{command}")()
+
+    @cell_magic("energy")
+    @with_cell_arguments
+    def cell(self, line: str, cell: str | None) -> Any:
+        """Measure this cell's energy and emissions; otherwise it runs as without this line."""
+        options = cell_options(self.cell, line)
+        if cell is None:
+            self._extension.tracker.measure_this_cell(options)
+            return None
+        return self.shell.run_cell(f"%%energy {line}\n{cell}").result
+
+    def _on(self) -> None:
+        self._extension.measure_every_cell(True)
+        print("Every cell is measured from the next one on.")
+
+    def _off(self) -> None:
+        self._extension.measure_every_cell(False)
+        print("Only cells that begin with %%energy, and measure(), are measured.")
+
+    def _status(self) -> None:
+        from greenllm_kernel.notebook.status import status_text
+
+        print(status_text(self._extension.session, self._extension.tracker.measures_every_cell))
+
+    def _report(self) -> None:
+        from greenllm_kernel.notebook.report import report_text
+
+        print(report_text(self._extension.session), end="")

@@ -1,0 +1,162 @@
+"""What is said to the sidebar, in the form of ``messages.schema.json``."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from greenllm_kernel import __version__
+from greenllm_kernel.accounting.record import SCHEMA
+from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.metering.trace import Trace
+from greenllm_kernel.notebook.cells import Cells, cell_id_of, energy_figures
+from greenllm_kernel.quantities import CarbonIntensity, Emissions, Provenance
+
+KEPT_POWERS = 600
+"""Power messages kept for pages that join; older ones are thinned."""
+
+Message = dict[str, Any]
+
+
+class Messages:
+    """Makes the messages of one session, numbered.
+
+    Args:
+        session: whose figures they are.
+        measures_every_cell: whether the shell's cells are all measured now.
+    """
+
+    def __init__(self, session: Session, measures_every_cell: Callable[[], bool]) -> None:
+        self.cells = Cells()
+        self._session = session
+        self._measures_every_cell = measures_every_cell
+        self._numbers = itertools.count(1)
+        self._powers: deque[Message] = deque(maxlen=KEPT_POWERS)
+
+    def hello(self) -> Message:
+        """Who measures, and with what."""
+        session = self._session
+        sampler = session.sampler
+        return self._with_head(
+            {
+                "kind": "hello",
+                "version": __version__,
+                "host": session.host,
+                "measuring": self._measures_every_cell(),
+                "ready": sampler.has_found,
+                "channels": [
+                    _channel(trace, reader.name) for reader in sampler.readers for trace in reader.traces
+                ],
+                "unusable": [
+                    {"meter": meter.name, "reason": meter.reason[:2000], "remedy": meter.remedy[:2000]}
+                    for meter in sampler.unusable
+                ],
+                "intensity": _intensity(session.intensity) if sampler.has_found else None,
+                "warnings": [warning[:2000] for warning in session.warnings[-20:]],
+            }
+        )
+
+    def power(self) -> Message:
+        """Power now, and the session's sums."""
+        now_ns = time.monotonic_ns()
+        traces = self._session.sampler.traces
+        powers = {trace.channel.id: trace.power_w(now_ns) for trace in traces}
+        energy, _, _ = self._session.span.total()
+        emissions = self._emissions(energy)
+        message = self._with_head(
+            {
+                "kind": "power",
+                "power_w": powers,
+                "total_w": _counted_once(traces, powers),
+                "energy_j": energy.value_j if energy else None,
+                "mass_gco2e": emissions.mass_gco2e if emissions else None,
+                "running": self.running,
+            }
+        )
+        self._powers.append(message)
+        return message
+
+    def cell(self, cell_id: str) -> Message:
+        """What a cell cost so far."""
+        intensity = self._session.intensity
+        return self._with_head(self.cells.message(cell_id, intensity, self._session.configuration.pue))
+
+    def totals(self) -> Message:
+        """What the session drew so far."""
+        energy, duration_s, unavailable = self._session.span.total()
+        emissions = self._emissions(energy)
+        kinds = (Provenance.MEASURED, Provenance.DERIVED, Provenance.ESTIMATED)
+        return self._with_head(
+            {
+                "kind": "totals",
+                "cells": len(self.cells),
+                "runs": self.cells.runs,
+                "duration_s": duration_s,
+                **energy_figures(energy),
+                "by_provenance_j": {p.value: energy.by_provenance_j.get(p, 0.0) if energy else 0.0 for p in kinds},
+                "unavailable": unavailable,
+                "mass_gco2e": emissions.mass_gco2e if emissions else None,
+                "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
+            }
+        )
+
+    def past_powers(self) -> list[Message]:
+        """Power messages already sent, oldest first."""
+        return list(self._powers)
+
+    @property
+    def running(self) -> list[str]:
+        """Ids of the cells that are running now."""
+        return [cell_id_of(run) for run in self._session.open_runs if run.parent is None]
+
+    def _emissions(self, energy: Any) -> Emissions | None:
+        intensity = self._session.intensity if energy else None
+        return Emissions.of(energy, intensity, self._session.configuration.pue) if intensity else None
+
+    def _with_head(self, content: Message) -> Message:
+        head = {"schema": SCHEMA, "session_id": self._session.id, "seq": next(self._numbers)}
+        return {**head, "at_ms": time.time() * 1e3, **content}
+
+
+def _channel(trace: Trace, meter: str) -> Message:
+    channel = trace.channel
+    return {
+        "id": channel.id,
+        "component": channel.component.value,
+        "label": channel.label,
+        "meter": meter,
+        "provenance": (Provenance.UNAVAILABLE if trace.fault else trace.provenance).value,
+        "inside": channel.inside,
+        "fault": trace.fault,
+    }
+
+
+def _intensity(intensity: CarbonIntensity | None) -> Message | None:
+    if intensity is None:
+        return None
+    return {
+        "value_gco2e_per_kwh": intensity.value_gco2e_per_kwh,
+        "interval_gco2e_per_kwh": list(intensity.interval_gco2e_per_kwh),
+        "place": intensity.place,
+        "source": intensity.source,
+        "vintage": intensity.vintage,
+    }
+
+
+def _counted_once(traces: list[Trace], powers: dict[str, float | None]) -> float | None:
+    known = {
+        trace.channel.id: power_w for trace in traces if (power_w := powers[trace.channel.id]) is not None
+    }
+    outer = {trace.channel.id: trace.channel.inside for trace in traces}
+
+    def is_contained(channel_id: str) -> bool:
+        inside = outer.get(channel_id)
+        return inside is not None and (inside in known or is_contained(inside))
+
+    parts = [power_w for channel_id, power_w in known.items() if not is_contained(channel_id)]
+    return sum(parts) if parts else None
+
+

@@ -1,0 +1,59 @@
+"""Answers a page that joins: all that was said so far, over the control channel, also in mid-cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenllm_kernel.accounting.record import SCHEMA
+from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.notebook.messages import Message, Messages
+from greenllm_kernel.plugins import described
+
+REQUEST = "greenllm_snapshot_request"
+REPLY = "greenllm_snapshot_reply"
+
+PAGE_SIZE = 50
+"""Messages in one reply."""
+
+
+def page(session: Session, messages: Messages, number: int) -> Message:
+    """Return one page of the snapshot: hello and totals, then cells, then past power."""
+    cell_ids = messages.cells.ids
+    powers = messages.past_powers()
+    start, end = number * PAGE_SIZE, (number + 1) * PAGE_SIZE
+    said = [messages.hello(), messages.totals()] if number == 0 else []
+    said += [messages.cell(cell_id) for cell_id in cell_ids[start:end]]
+    said += powers[max(0, start - len(cell_ids)) : max(0, end - len(cell_ids))]
+    return {
+        "status": "ok",
+        "schema": SCHEMA,
+        "session_id": session.id,
+        "messages": said,
+        "next_page": number + 1 if end < len(cell_ids) + len(powers) else None,
+    }
+
+
+def answer_pages(kernel: Any, session: Session, messages: Messages) -> None:
+    """Answer snapshot requests to ``kernel``, an ipykernel, from now on."""
+
+    def answer(stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        try:
+            number = parent.get("content", {}).get("page", 0)
+            content = page(session, messages, number if isinstance(number, int) and number >= 0 else 0)
+        except Exception as error:
+            session.warn(f"a page could not be answered: {described(error)}")
+            content = {
+                "status": "error",
+                "schema": SCHEMA,
+                "session_id": session.id,
+                "messages": [],
+                "next_page": None,
+            }
+        kernel.session.send(stream, REPLY, content, parent, ident=ident)
+
+    kernel.control_handlers[REQUEST] = answer
+
+
+def stop_answering(kernel: Any) -> None:
+    """No longer answer."""
+    kernel.control_handlers.pop(REQUEST, None)

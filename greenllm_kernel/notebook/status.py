@@ -1,0 +1,41 @@
+"""What ``%energy status`` says."""
+
+from __future__ import annotations
+
+import time
+
+from greenllm_kernel.accounting.notation import energy_text, power_text, provenance_text
+from greenllm_kernel.accounting.session import Session
+
+LOOK_FOR_S = 5.0
+"""How long the meters are looked for where no cell was measured yet, s."""
+
+
+def status_text(session: Session, measures_every_cell: bool) -> str:
+    """Return what is measured now, with which meters, at which place, and what is amiss."""
+    session.find_meters(LOOK_FOR_S)
+    sampler = session.sampler
+    lines = ["Measuring: " + ("every cell" if measures_every_cell else "cells under %%energy, and measure()")]
+    for reader in sampler.readers:
+        for trace in reader.traces:
+            state = trace.fault or trace.provenance.value
+            power_w = trace.power_w(time.monotonic_ns())
+            now = f", {power_text(power_w)}" if power_w is not None else ""
+            lines.append(f"  {trace.channel.label} ({trace.channel.component}, {reader.name}): {state}{now}")
+    for meter in sampler.unusable:
+        lines.append(f"  {meter.name}: cannot be used: {meter.reason}" + (f" {meter.remedy}" if meter.remedy else ""))
+    if not sampler.readers:
+        lines.append("  no meter works here: energy is unavailable")
+    energy, duration_s, _ = session.span.total()
+    lines.append(f"This session: {energy_text(energy)} in {duration_s:.1f} s, {provenance_text(energy)}")
+    intensity = session.intensity
+    if intensity is not None:
+        low, high = intensity.interval_gco2e_per_kwh
+        lines.append(
+            f"Carbon intensity: {intensity.value_gco2e_per_kwh:.0f} [{low:.0f}, {high:.0f}] gCO2e/kWh, place "
+            f"{intensity.place} ({intensity.source}, {intensity.vintage})"
+        )
+    lines.append(f"Own cost: {sampler.cpu_s:.2f} s of processor time for reading sensors")
+    lines += [f"Warning: {warning}" for warning in session.warnings]
+    return "\n".join(lines)
+

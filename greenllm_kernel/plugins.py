@@ -1,0 +1,115 @@
+"""Finds plugins, calls their hooks one by one, and leaves out those that fail, saying why."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from greenllm_kernel import hookspecs
+
+Fault = Callable[[str], None]
+"""Takes a sentence for the user about a plugin that failed."""
+
+
+class Plugins:
+    """The plugins of one session.
+
+    Args:
+        disabled: names of entry points not to load.
+        on_fault: told, in a sentence for the user, of each plugin that fails.
+        found: entry points instead of the installed ones of the group ``greenllm``.
+    """
+
+    def __init__(
+        self,
+        disabled: frozenset[str] = frozenset(),
+        on_fault: Fault = lambda sentence: None,
+        found: Iterable[EntryPoint] | None = None,
+    ) -> None:
+        self._disabled = disabled
+        self._on_fault = on_fault
+        self._found = found
+        self._loading = threading.Lock()
+        self._manager: pluggy.PluginManager | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the plugins that were loaded."""
+        return [name for name, plugin in self._loaded().list_name_plugin() if plugin is not None]
+
+    def implementations(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        """Return the name and the function of each plugin that implements ``hook``, first to call first.
+
+        A returned function takes the hook's arguments by keyword, reports a fault of the plugin, and then
+        returns None: the caller is never disturbed.
+        """
+        caller: pluggy.HookCaller = getattr(self._loaded().hook, hook)
+        return [
+            (implementation.plugin_name, self._guarded(hook, implementation))
+            for implementation in reversed(caller.get_hookimpls())
+        ]
+
+    def call(self, hook: str, **arguments: Any) -> list[Any]:
+        """Call ``hook`` in every plugin and return the results that are not None."""
+        results = [call(**arguments) for _, call in self.implementations(hook)]
+        return [result for result in results if result is not None]
+
+    def register(self, plugin: object, name: str) -> None:
+        """Add a plugin that has no entry point (a notebook's own, or a test's)."""
+        self._register(self._loaded(), plugin, name)
+
+    def _loaded(self) -> pluggy.PluginManager:
+        with self._loading:
+            if self._manager is None:
+                manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
+                manager.add_hookspecs(hookspecs)
+                for entry_point in self._installed():
+                    self._load(manager, entry_point)
+                self._manager = manager
+            return self._manager
+
+    def _installed(self) -> list[EntryPoint]:
+        found = entry_points(group=hookspecs.PROJECT_NAME) if self._found is None else self._found
+        unique = {entry_point.name: entry_point for entry_point in found}
+        return [entry_point for name, entry_point in sorted(unique.items()) if name not in self._disabled]
+
+    def _load(self, manager: pluggy.PluginManager, entry_point: EntryPoint) -> None:
+        try:
+            plugin = entry_point.load()
+        except (Exception, SystemExit) as error:
+            self._on_fault(f"plugin {entry_point.name} cannot be imported: {described(error)}")
+            return
+        self._register(manager, plugin, entry_point.name)
+
+    def _register(self, manager: pluggy.PluginManager, plugin: object, name: str) -> None:
+        try:
+            manager.register(plugin, name=name)
+            manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if manager.has_plugin(name):
+                manager.unregister(name=name)
+            self._on_fault(f"plugin {name} does not fit the hooks: {error}")
+
+    def _guarded(self, hook: str, implementation: pluggy.HookImpl) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            try:
+                return implementation.function(*(arguments[name] for name in implementation.argnames))
+            except (Exception, SystemExit) as error:
+                self._on_fault(f"plugin {implementation.plugin_name} failed in {hook}: {described(error)}")
+                return None
+
+        return call
+
+
+def described(error: BaseException) -> str:
+    """Return an error in one line: its type where that is not ours, and its message."""
+    from greenllm_kernel.errors import GreenLLMError
+
+    message = " ".join(str(error).split())
+    if isinstance(error, GreenLLMError):
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
