@@ -1,0 +1,59 @@
+"""The configuration file and the environment: defaults work, and what cannot be used is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from greenllm_kernel.configuration import Configuration
+from greenllm_kernel.errors import ConfigurationError
+
+
+def test_without_a_file_the_defaults_hold(tmp_path):
+    assert Configuration.load({"GREENLLM_CONFIG": str(tmp_path / "none.toml")}) == Configuration()
+
+
+def test_the_environment_overrides_the_file(tmp_path):
+    file = tmp_path / "greenllm.toml"
+    file.write_text('place = "FR"\npue = 1.2\n[meters.virtual]\nseed = 3\n')
+    env = {"GREENLLM_CONFIG": str(file), "GREENLLM_PLACE": "us-ca", "GREENLLM_USE_METERS": "virtual, nvml"}
+    found = Configuration.load(env)
+    assert found.place == "US-CA"
+    assert found.pue == 1.2
+    assert found.use_meters == frozenset({"virtual", "nvml"})
+    assert found.meters["virtual"] == {"seed": 3}
+
+
+def test_a_folder_of_the_user_is_expanded():
+    assert Configuration.from_mapping({"ledger": "~/l.sqlite"}).ledger == Path.home() / "l.sqlite"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("plaec = 'FR'", "unknown setting 'plaec'"),
+        ("pue = 0.3", "from 1 to 10"),
+        ("pue = 'much'", "from 1 to 10"),
+        ("place = ''", "expected a text"),
+        ("use_meters = 'nvml'", "expected a list of names"),
+        ("meters = 3", "expected a table"),
+        ("place = ", "cannot read"),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path, text, reason):
+    file = tmp_path / "greenllm.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=reason):
+        Configuration.load({"GREENLLM_CONFIG": str(file)})
+
+
+def test_a_session_falls_back_to_the_defaults_and_says_so(tmp_path, monkeypatch):
+    from greenllm_kernel.accounting.session import Session
+
+    file = tmp_path / "greenllm.toml"
+    file.write_text("pue = 0.1")
+    monkeypatch.setenv("GREENLLM_CONFIG", str(file))
+    session = Session()
+    assert session.configuration == Configuration()
+    assert "the default settings are used" in session.warnings[0]
