@@ -92,14 +92,14 @@ class Session:
     ) -> Run:
         """Open a run now; it lies inside the innermost run that is open in the same thread or task."""
         began = time.perf_counter()
-        self.span.enter()
         run = Run(self, name, stage, cell_id, execution_count)
+        self.span.enter(run.opened_ns)
         with self._lock:
             self._runs.append(run)
             if self._bookkeeper is None:
                 self._bookkeeper = threading.Thread(target=self._keep_books, name="greenllm-books", daemon=True)
                 self._bookkeeper.start()
-        self._notify()
+        self._wake.set()
         run.overhead_s = time.perf_counter() - began
         return run
 
@@ -113,8 +113,8 @@ class Session:
 
     def closed(self, run: Run) -> None:
         """Take note that a run has closed. Called by the run."""
-        self.span.leave()
-        self._notify()
+        self.span.leave(run.closed_ns or run.opened_ns)
+        self._wake.set()
 
     @property
     def open_runs(self) -> list[Run]:
@@ -178,11 +178,6 @@ class Session:
         self.sampler.close()
         atexit.unregister(self.close)
 
-    def _notify(self) -> None:
-        self._wake.set()
-        for event in self._watchers:
-            event.set()
-
     def _configured(self) -> Configuration:
         try:
             return Configuration.load()
@@ -205,7 +200,6 @@ class Session:
         return None
 
     def _keep_books(self) -> None:
-        _ = self.intensity  # looked up here so that no cell waits for it
         progress_at = time.monotonic() + PROGRESS_EVERY_S
         while not self._is_closed:
             with self._lock:
@@ -214,6 +208,8 @@ class Session:
                 self._wake.wait()
                 progress_at = time.monotonic() + PROGRESS_EVERY_S
             self._wake.clear()
+            self._attend()
+            _ = self.intensity  # looked up here so that no cell waits for it
             self._settle_closed()
             if time.monotonic() >= progress_at:
                 self._tell_progress()
@@ -221,6 +217,13 @@ class Session:
             has_closed = any(not run.is_open for run in self.unsettled_runs)
             self._wake.wait(SETTLE_EVERY_S if has_closed else max(0.0, progress_at - time.monotonic()))
         self._settle_closed()
+
+    def _attend(self) -> None:
+        """Wake the sampler for runs that have opened or closed, and whoever watches."""
+        self.span.attend()
+        if any([run.attend() for run in self.unsettled_runs]):
+            for event in self._watchers:
+                event.set()
 
     def _settle_closed(self) -> None:
         self.sampler.check(time.monotonic_ns())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 
 from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.metering.window import Window
@@ -19,6 +20,7 @@ class Span:
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
         self._lock = threading.Lock()
+        self._events: deque[tuple[int, int]] = deque()
         self._depth = 0
         self._window: Window | None = None
         self._closing: list[Window] = []
@@ -26,25 +28,23 @@ class Span:
         self._duration_s = 0.0
         self._unavailable: set[str] = set()
 
-    def enter(self) -> None:
-        """A run opens."""
-        with self._lock:
-            self._depth += 1
-            if self._window is None:
-                self._window = Window(self._sampler)
+    def enter(self, opened_ns: int) -> None:
+        """A run has opened. Costs next to nothing; :meth:`attend` does the rest."""
+        self._events.append((opened_ns, 1))
 
-    def leave(self) -> None:
+    def leave(self, closed_ns: int) -> None:
         """A run has closed."""
+        self._events.append((closed_ns, -1))
+
+    def attend(self) -> None:
+        """Take in which runs have opened and closed."""
         with self._lock:
-            self._depth -= 1
-            if self._depth == 0 and self._window is not None:
-                self._window.shut()
-                self._closing.append(self._window)
-                self._window = None
+            self._catch_up()
 
     def settle(self) -> None:
         """Add the windows that later readings will not change any more."""
         with self._lock:
+            self._catch_up()
             for window in [window for window in self._closing if window.is_settled()]:
                 self._closing.remove(window)
                 self._energy = _added(self._energy, self._drawn(window))
@@ -61,12 +61,26 @@ class Span:
     def total(self) -> tuple[Energy | None, float, list[str]]:
         """Return what was drawn so far, J, in how many seconds, and the ids of channels with readings missing."""
         with self._lock:
+            self._catch_up()
             energy, duration_s, unavailable = self._energy, self._duration_s, set(self._unavailable)
             for window in (*self._closing, *([self._window] if self._window else ())):
                 energy = _added(energy, self._drawn(window))
                 duration_s += window.duration_s
                 unavailable |= _missing(window)
         return energy, duration_s, sorted(unavailable)
+
+    def _catch_up(self) -> None:
+        while self._events:
+            t_ns, change = self._events.popleft()
+            self._depth += change
+            if self._window is None:
+                self._window = Window(self._sampler, t_ns)
+                self._window.attend()
+            elif self._depth == 0:
+                self._window.shut(t_ns)
+                self._window.attend()
+                self._closing.append(self._window)
+                self._window = None
 
     @staticmethod
     def _drawn(window: Window) -> Energy | None:

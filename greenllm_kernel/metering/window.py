@@ -32,29 +32,45 @@ class Draw:
 
 
 class Window:
-    """Opens now. Windows nest and overlap freely; opening and closing read no sensor.
+    """Opens now. Windows nest and overlap freely; opening and closing only store an instant.
+
+    Whoever keeps the window calls :meth:`attend` soon after both, from a thread that may take its time.
 
     Args:
-        sampler: held from the opening until :meth:`finish`.
+        sampler: whose traces are asked.
+        opened_ns: the opening instant, where it was before now.
     """
 
-    def __init__(self, sampler: Sampler) -> None:
-        self.opened_ns = time.monotonic_ns()
+    def __init__(self, sampler: Sampler, opened_ns: int | None = None) -> None:
+        self.opened_ns = time.monotonic_ns() if opened_ns is None else opened_ns
         self.closed_ns: int | None = None
         self._sampler = sampler
         self._opening: dict[str, Edge] = {}
         self._cpu_before_s = sampler.cpu_s
-        sampler.hold()
+        self._is_held = False
+        self._is_nudged = False
 
-    def shut(self) -> None:
-        """Store the closing instant; the second time has no effect."""
+    def shut(self, closed_ns: int | None = None) -> None:
+        """Store the closing instant: now, where none is given; the second time has no effect."""
         if self.closed_ns is None:
-            self.closed_ns = time.monotonic_ns()
+            self.closed_ns = time.monotonic_ns() if closed_ns is None else closed_ns
+
+    def attend(self) -> bool:
+        """Have the sampler read from the opening on, and again right after the closing; tell whether one was new."""
+        is_new = not self._is_held
+        if is_new:
+            self._is_held = True
+            self._sampler.hold()
+        if self.closed_ns is not None and not self._is_nudged:
+            self._is_nudged = is_new = True
             self._sampler.nudge()
+        return is_new
 
     def finish(self) -> None:
         """No longer need readings."""
-        self._sampler.release()
+        if self._is_held:
+            self._is_held = False
+            self._sampler.release()
 
     @property
     def is_open(self) -> bool:

@@ -22,6 +22,9 @@ CELL_EVERY_S = 1.0
 ALL_EVERY_S = 3.0
 """How often hello and the totals come again during a run, so that a page that missed them has them, s."""
 
+FIRST_AFTER_S = 0.05
+"""How long after a run began the first message is made, s: a short cell is over then, and was not disturbed."""
+
 Send = Callable[[Message], None]
 
 
@@ -96,6 +99,7 @@ class Stream:
             has_work = bool(self._settled)
         if not has_work and not self._is_closed:
             self._wake.wait()
+            time.sleep(FIRST_AFTER_S)
             self._wake.clear()
 
     def _pause(self, seconds: float) -> None:

@@ -1,0 +1,34 @@
+"""Runs a piece of a benchmark in a fresh interpreter, where it wants over the NVML stand-in, and takes its JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from standins import nvml
+
+
+def run(script: str, folder: Path, gpus: Sequence[nvml.Gpu] = (), **arguments: Any) -> Any:
+    """Run ``script`` of this folder with ``arguments`` as JSON in ``argv[1]``; return what its last line says."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GREENLLM_")}
+    if gpus:
+        control = folder / f"machine-{len(gpus)}-{gpus[0].latency_s}"
+        nvml.Machine(gpus).write(control)
+        env = {**env, **nvml.environment(nvml.build(folder / "nvml"), control), "GREENLLM_USE_METERS": "nvml"}
+    env |= {
+        "GREENLLM_CONFIG": str(folder / "greenllm.toml"),
+        "GREENLLM_LEDGER": str(folder / "ledger.sqlite"),
+        "HF_HUB_OFFLINE": "1",
+    }
+    path = Path(__file__).parent / "scripts" / script
+    done = subprocess.run(
+        [sys.executable, str(path), json.dumps(arguments)], env=env, cwd=folder, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"{script} failed:\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
