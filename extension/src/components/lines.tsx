@@ -1,0 +1,48 @@
+/** How the chart draws each channel's line, and the small sample of it that serves as the legend. */
+import * as React from 'react';
+import type { ChannelDescription, Component } from '../messages';
+
+export interface LineStyle {
+  /** Name of the theme's variable. */
+  readonly color: string;
+  readonly dash: readonly number[];
+  readonly width: number;
+}
+
+export const TOTAL_LINE: LineStyle = { color: '--jp-ui-font-color1', dash: [], width: 1.6 };
+
+const COLORS: Readonly<Record<Component, string>> = {
+  platform: '--jp-ui-font-color2',
+  gpu: '--jp-brand-color1',
+  cpu: '--jp-warn-color1',
+  dram: '--jp-success-color1'
+};
+const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 2], [8, 2, 2, 2], [1, 3]];
+
+/** The line of each channel: the colour says which component, the dashes which one of it. */
+export function lineStyles(channels: readonly ChannelDescription[]): Map<string, LineStyle> {
+  const seen = new Map<Component, number>();
+  return new Map(
+    channels.map(({ id, component }) => {
+      const index = seen.get(component) ?? 0;
+      seen.set(component, index + 1);
+      const dash = DASHES[index % DASHES.length] ?? [];
+      return [id, { color: COLORS[component], dash, width: 1.2 }];
+    })
+  );
+}
+
+export function LineSwatch({ line }: { line: LineStyle | undefined }): React.JSX.Element {
+  return (
+    <svg className="greenllm-Swatch" viewBox="0 0 14 8" width="14" height="8" aria-hidden="true">
+      {line && (
+        <path
+          d="M0 4h14"
+          stroke={`var(${line.color})`}
+          strokeWidth="2.2"
+          strokeDasharray={line.dash.join(' ')}
+        />
+      )}
+    </svg>
+  );
+}

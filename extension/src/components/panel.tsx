@@ -1,0 +1,84 @@
+/** The whole panel for one notebook: a named state, or the figures. */
+import * as React from 'react';
+import type { EnergySession } from '../session';
+import { isAllEstimated, panelState, powerState, type KernelFacts } from '../state';
+import type { MeasureFailure } from '../stream';
+import { CellTable } from './cells';
+import { ChannelList } from './channels';
+import { Charts } from './charts';
+import { EnvironmentProvider, useEnvironment, type Environment } from './environment';
+import { Intensity } from './intensity';
+import { EstimatesNotice, MeasuringOffNotice, Meters, Warnings } from './notices';
+import { PowerNow } from './power';
+import { StateNote } from './states';
+import { Totals } from './totals';
+
+export interface PanelView {
+  readonly environment: Environment;
+  readonly notebookName: string;
+  /** null: no notebook. */
+  readonly facts: KernelFacts | null;
+  readonly failure: MeasureFailure | null;
+  readonly isLoading: boolean;
+  /** Ids of the notebook's cells, in its order. */
+  readonly cellOrder: readonly string[];
+}
+
+export function Panel({ view }: { view: PanelView }): React.JSX.Element {
+  const { environment, facts, notebookName } = view;
+  const state = panelState(facts);
+  const session = facts?.session ?? null;
+  return (
+    <EnvironmentProvider value={environment}>
+      <div className="greenllm-Panel-content" data-state={state}>
+        {notebookName !== '' && (
+          <h2 className="greenllm-Panel-notebook" title={notebookName}>
+            {notebookName}
+          </h2>
+        )}
+        {state !== 'measured' && (
+          <StateNote state={state} failure={view.failure} isLoading={view.isLoading} />
+        )}
+        {session && (
+          <SessionFigures key={session.id} session={session} cellOrder={view.cellOrder} />
+        )}
+      </div>
+    </EnvironmentProvider>
+  );
+}
+
+interface SessionFiguresProps {
+  session: EnergySession;
+  cellOrder: readonly string[];
+}
+
+function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
+  const { trans } = useEnvironment();
+  const { session, cellOrder } = props;
+  const { hello, cells, totals, power } = session;
+  const allEstimated = isAllEstimated(session);
+  const state = powerState(session);
+  const hasChannels = hello !== null && hello.channels.length > 0;
+  return (
+    <>
+      {hello && allEstimated && <EstimatesNotice hello={hello} />}
+      {hello && !hello.measuring && <MeasuringOffNotice />}
+      {hello && <Warnings warnings={hello.warnings} />}
+      {(power !== null || totals !== null) && (
+        <section aria-label={trans.__('Now and in this session')}>
+          <PowerNow session={session} state={state} />
+          {totals && <Totals totals={totals} hello={hello} />}
+        </section>
+      )}
+      {(hasChannels || power !== null) && (
+        <section aria-label={trans.__('Power and emissions over time')}>
+          <Charts session={session} />
+          <ChannelList session={session} state={state} />
+        </section>
+      )}
+      {cells.size > 0 && <CellTable cells={cells} order={cellOrder} />}
+      {hello && <Intensity hello={hello} />}
+      {hello && <Meters hello={hello} isListed={!allEstimated} />}
+    </>
+  );
+}

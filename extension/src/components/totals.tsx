@@ -1,0 +1,56 @@
+/** What the session has cost so far. */
+import * as React from 'react';
+import { formatDuration, formatEmissions, formatEnergy } from '../format';
+import type { HelloMessage, TotalsMessage } from '../messages';
+import { useEnvironment } from './environment';
+import { FigureText } from './figure';
+import { ProvenanceChip } from './provenance';
+
+export interface TotalsProps {
+  totals: TotalsMessage;
+  hello: HelloMessage | null;
+}
+
+export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
+  const { trans, unit } = useEnvironment();
+  const energy = formatEnergy(totals.energy_j, totals.interval_j, trans, unit);
+  const emissions = formatEmissions(totals.mass_gco2e, totals.interval_gco2e, trans);
+  return (
+    <div className="greenllm-Totals" role="group" aria-label={trans.__('Session')}>
+      <dl className="greenllm-Totals-figures">
+        <div>
+          <dt>{trans.__('Energy of the session')}</dt>
+          <dd className="greenllm-Totals-energy">
+            <FigureText figure={energy} />
+          </dd>
+        </div>
+        <div>
+          <dt>{trans.__('Emissions')}</dt>
+          <dd className="greenllm-Totals-emissions">
+            <FigureText figure={emissions} />
+          </dd>
+        </div>
+      </dl>
+      <p className="greenllm-Totals-line">
+        <ProvenanceChip
+          provenance={totals.provenance}
+          trans={trans}
+          parts={totals.by_provenance_j}
+        />
+        <span>{trans.__('over %1', formatDuration(totals.duration_s, trans))}</span>
+        <span>{trans._n('%1 cell', '%1 cells', totals.cells)}</span>
+        <span>{trans._n('%1 run', '%1 runs', totals.runs)}</span>
+      </p>
+      {totals.unavailable.length > 0 && (
+        <p className="greenllm-Note">
+          {trans.__('Not included: %1', missing(totals.unavailable, hello).join(', '))}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function missing(ids: readonly string[], hello: HelloMessage | null): string[] {
+  const labels = new Map(hello?.channels.map(channel => [channel.id, channel.label]));
+  return ids.map(id => labels.get(id) ?? id);
+}

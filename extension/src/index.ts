@@ -1,0 +1,11 @@
+/** GreenLLM in JupyterLab: what each notebook cell costs in energy and emissions. */
+import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { panelPlugin } from './plugins/panel';
+import { recordPlugin } from './plugins/record';
+import { streamsPlugin } from './plugins/streams';
+
+export { INotebookStreams } from './tokens';
+
+const plugins: JupyterFrontEndPlugin<unknown>[] = [streamsPlugin, panelPlugin, recordPlugin];
+
+export default plugins;

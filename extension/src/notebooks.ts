@@ -1,0 +1,59 @@
+/** One stream for each open notebook, and which of them is current. */
+import type { ISessionContext } from '@jupyterlab/apputils';
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { Signal, type ISignal } from '@lumino/signaling';
+import { KernelStream } from './stream';
+import type { INotebookStreams } from './tokens';
+
+/** Follows the notebook tracker from the start, so that no early message is missed. */
+export class NotebookStreams implements INotebookStreams {
+  private readonly _changed = new Signal<this, void>(this);
+  /** By session context: two views of one notebook share theirs. */
+  private readonly _streams = new Map<ISessionContext, KernelStream>();
+  private readonly _tracker: INotebookTracker;
+
+  constructor(tracker: INotebookTracker) {
+    this._tracker = tracker;
+    tracker.widgetAdded.connect((_, notebook) => this._follow(notebook));
+    tracker.currentChanged.connect((_, notebook) => {
+      notebook?.content.model?.cells.changed.connect(this._onCellsChanged, this);
+      this._changed.emit();
+    });
+    tracker.forEach(notebook => this._follow(notebook));
+  }
+
+  get notebook(): NotebookPanel | null {
+    return this._tracker.currentWidget;
+  }
+
+  get current(): KernelStream | null {
+    const context = this.notebook?.sessionContext;
+    return (context && this._streams.get(context)) ?? null;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  private _follow(notebook: NotebookPanel): void {
+    const context = notebook.sessionContext;
+    if (this._streams.has(context)) {
+      return;
+    }
+    const stream = new KernelStream(context);
+    this._streams.set(context, stream);
+    stream.changed.connect(() => {
+      if (stream === this.current) {
+        this._changed.emit();
+      }
+    });
+    context.disposed.connect(() => {
+      this._streams.delete(context);
+    });
+  }
+
+  /** Cells that are gone, moved or added: the table follows the notebook's order. */
+  private _onCellsChanged(): void {
+    this._changed.emit();
+  }
+}

@@ -1,0 +1,24 @@
+/** The order of provenances: a sum is as good as its weakest part, and says how much of it is better. */
+import type { ByProvenance, ChannelDescription, Provenance } from './messages';
+
+const STRONGEST_FIRST: readonly Provenance[] = ['measured', 'derived', 'estimated', 'unavailable'];
+
+/** The weakest provenance among channels that give readings; unavailable where there is none. */
+export function weakest(channels: readonly ChannelDescription[]): Provenance {
+  const ranks = channels
+    .map(channel => STRONGEST_FIRST.indexOf(channel.provenance))
+    .filter(rank => rank !== STRONGEST_FIRST.length - 1);
+  return STRONGEST_FIRST[Math.max(...ranks)] ?? 'unavailable';
+}
+
+/** Which part of a sum is of a better provenance than the weakest: pairs of provenance and share. */
+export function betterShares(parts: ByProvenance, weakest: Provenance): [Provenance, number][] {
+  const total = parts.measured + parts.derived + parts.estimated;
+  const better = STRONGEST_FIRST.slice(
+    0,
+    STRONGEST_FIRST.indexOf(weakest)
+  ) as (keyof ByProvenance)[];
+  return better
+    .filter(provenance => parts[provenance] > 0)
+    .map(provenance => [provenance, parts[provenance] / total]);
+}

@@ -1,0 +1,31 @@
+/** The widget that draws a record in a cell's output. */
+import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import { MessageLoop } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
+import * as React from 'react';
+import { RecordView } from './components/record';
+
+export const RECORD_MIME_TYPE = 'application/vnd.greenllm.energy.v1+json';
+
+/** Renders the MIME type of a record. */
+export class RecordCard extends ReactWidget implements IRenderMime.IRenderer {
+  private _data: unknown = null;
+
+  constructor(private readonly trans: TranslationBundle) {
+    super();
+    this.addClass('greenllm-RecordHost');
+  }
+
+  async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    this._data = model.data[RECORD_MIME_TYPE];
+    // Now, not in the next frame: the output area waits for it.
+    MessageLoop.sendMessage(this, Widget.Msg.UpdateRequest);
+    await this.renderPromise;
+  }
+
+  protected override render(): React.JSX.Element {
+    return <RecordView data={this._data} trans={this.trans} />;
+  }
+}

@@ -1,0 +1,120 @@
+/** What is known of one measuring session of one kernel: the latest of each message, and the history. */
+import { PowerHistory, pointOf } from './history';
+import type { CellMessage, HelloMessage, PowerMessage, TotalsMessage } from './messages';
+import type { StreamMessage } from './validate';
+
+/** A notebook with more cells than this shows the latest ones. */
+const MAX_CELLS = 5000;
+
+/** One session; it ends with a restart of the kernel. */
+export class EnergySession {
+  readonly history = new PowerHistory();
+  private readonly _cells = new Map<string, CellMessage>();
+  private readonly _lastSeq = new Map<string, number>();
+  private _hello: HelloMessage | null = null;
+  private _totals: TotalsMessage | null = null;
+  private _power: PowerMessage | null = null;
+  private _powerArrived_ms = -Infinity;
+
+  /**
+   * @param id - The kernel's name for the session.
+   * @param now - The page's monotonic clock, ms.
+   */
+  constructor(
+    readonly id: string,
+    private readonly now: () => number = () => performance.now()
+  ) {}
+
+  get hello(): HelloMessage | null {
+    return this._hello;
+  }
+
+  get totals(): TotalsMessage | null {
+    return this._totals;
+  }
+
+  /** The last power message of the stream (not of a snapshot: that is the past). */
+  get power(): PowerMessage | null {
+    return this._power;
+  }
+
+  /** How long ago, by the page's clock, the stream last told of power, s. */
+  get powerAge_s(): number {
+    return (this.now() - this._powerArrived_ms) / 1000;
+  }
+
+  /** Cells in the order in which they were first heard of. */
+  get cells(): ReadonlyMap<string, CellMessage> {
+    return this._cells;
+  }
+
+  get isRunning(): boolean {
+    return [...this._cells.values()].some(cell => cell.status === 'running');
+  }
+
+  /** Take a message of the stream; false where a later one has already come. */
+  accept(message: StreamMessage): boolean {
+    if (!this._isNews(message)) {
+      return false;
+    }
+    if (message.kind === 'power') {
+      this._power = message;
+      this._powerArrived_ms = this.now();
+      this.history.append(pointOf(message));
+    } else {
+      this._keep(message);
+    }
+    return true;
+  }
+
+  /** Take a snapshot, or a page of one: states where they are news, powers as the past. */
+  acceptSnapshot(messages: readonly StreamMessage[]): void {
+    const past: PowerMessage[] = [];
+    for (const message of messages) {
+      if (message.session_id !== this.id) {
+        continue;
+      }
+      if (message.kind === 'power') {
+        past.push(message);
+      } else if (this._isNews(message)) {
+        this._keep(message);
+      }
+    }
+    this.history.merge(past.map(pointOf));
+  }
+
+  private _keep(message: Exclude<StreamMessage, PowerMessage>): void {
+    switch (message.kind) {
+      case 'hello':
+        this._hello = message;
+        break;
+      case 'totals':
+        this._totals = message;
+        break;
+      case 'cell':
+        this._cells.set(message.cell_id, message);
+        if (this._cells.size > MAX_CELLS) {
+          this._forgetOldestCell();
+        }
+        break;
+    }
+  }
+
+  private _forgetOldestCell(): void {
+    const [oldest] = this._cells.keys();
+    if (oldest !== undefined) {
+      this._cells.delete(oldest);
+      this._lastSeq.delete(`cell ${oldest}`);
+    }
+  }
+
+  /** A snapshot repeats what the stream has said with the same number, so equal counts as news. */
+  private _isNews(message: StreamMessage): boolean {
+    const subject = message.kind === 'cell' ? `cell ${message.cell_id}` : message.kind;
+    if (message.seq < (this._lastSeq.get(subject) ?? -Infinity)) {
+      return false;
+    }
+    this._lastSeq.set(subject, message.seq);
+    return true;
+  }
+}

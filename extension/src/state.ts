@@ -1,0 +1,89 @@
+/** Says which of the panel's named states holds. Each has a reason to show and, mostly, a way out. */
+import type { EnergySession } from './session';
+
+/** Whether the kernel has said anything about measuring yet. */
+export type Acquaintance = 'asking' | 'measured' | 'not measured' | 'silent';
+
+/** What is known of a notebook's kernel, apart from its figures. */
+export interface KernelFacts {
+  /** JupyterLab's word for the kernel's status. */
+  readonly status: string;
+  readonly hasKernel: boolean;
+  /** The language of the kernelspec, in lower case; empty where it is not known. */
+  readonly language: string;
+  readonly acquaintance: Acquaintance;
+  readonly session: EnergySession | null;
+}
+
+export type PanelState =
+  | 'no notebook'
+  | 'no kernel'
+  | 'kernel starting'
+  | 'kernel restarting'
+  | 'kernel dead'
+  | 'not python'
+  | 'asking'
+  | 'not answering'
+  | 'not measured'
+  | 'waiting for the first cell'
+  | 'measured';
+
+export type PowerState = 'live' | 'at rest' | 'no reading';
+
+/** Without a power message for this long, the last one says nothing of the present. */
+export const POWER_FRESH_S = 3;
+/** The same where no run is open: messages come 4 times a second while anything is measured. */
+export const POWER_FRESH_AFTER_RUN_S = 0.7;
+
+/** The state of the panel for a notebook's kernel (null: no notebook is open). */
+export function panelState(facts: KernelFacts | null): PanelState {
+  if (!facts) {
+    return 'no notebook';
+  }
+  switch (facts.status) {
+    case 'restarting':
+    case 'autorestarting':
+      return 'kernel restarting';
+    case 'dead':
+      return 'kernel dead';
+  }
+  if (!facts.hasKernel) {
+    return facts.status === 'starting' ? 'kernel starting' : 'no kernel';
+  }
+  if (facts.session) {
+    return facts.session.cells.size > 0 || facts.session.power
+      ? 'measured'
+      : 'waiting for the first cell';
+  }
+  if (facts.language !== '' && facts.language !== 'python') {
+    return 'not python';
+  }
+  if (facts.acquaintance === 'asking') {
+    return 'asking';
+  }
+  return facts.acquaintance === 'silent' && facts.status !== 'idle'
+    ? 'not answering'
+    : 'not measured';
+}
+
+/**
+ * Whether the last power is the present one. The kernel's status has no say: JupyterLab shows a
+ * kernel as idle in mid-cell when a subshell answers.
+ */
+export function powerState(session: EnergySession): PowerState {
+  const fresh_s = session.isRunning ? POWER_FRESH_S : POWER_FRESH_AFTER_RUN_S;
+  if (session.power && session.powerAge_s < fresh_s) {
+    return 'live';
+  }
+  return session.isRunning ? 'no reading' : 'at rest';
+}
+
+/** Whether there is no sensor at all on this host, only models. */
+export function isAllEstimated(session: EnergySession): boolean {
+  const usable = session.hello?.channels.filter(
+    channel => channel.fault === null && channel.provenance !== 'unavailable'
+  );
+  return (
+    usable !== undefined && usable.length > 0 && usable.every(c => c.provenance === 'estimated')
+  );
+}

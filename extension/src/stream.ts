@@ -1,0 +1,293 @@
+/** Follows one notebook's kernel: joins it, takes its messages, keeps the session they make up. */
+import type { ISessionContext } from '@jupyterlab/apputils';
+import type { Kernel, KernelMessage } from '@jupyterlab/services';
+import type { IDisposable } from '@lumino/disposable';
+import { Signal, type ISignal } from '@lumino/signaling';
+import { EnergySession } from './session';
+import { askForSnapshot } from './snapshot';
+import type { Acquaintance, KernelFacts } from './state';
+import { asStreamMessage, type StreamMessage } from './validate';
+import type { SnapshotReply } from './messages';
+
+const EVENT_TYPE = 'greenllm_event';
+/** A kernel that has not answered by then is busy with something else, or knows nothing of us. */
+const ANSWER_WITHIN_MS = 6000;
+/** A cell still said to run this long after the kernel went idle: its end was lost, so ask. */
+const END_WITHIN_MS = 2500;
+
+/** Why "Measure this notebook" did not work. */
+export interface MeasureFailure {
+  readonly reason: 'not installed' | 'failed' | 'no answer';
+  /** What the kernel said, as text. */
+  readonly text: string;
+}
+
+/** The stream of one notebook, for as long as the notebook is open, whatever its kernel. */
+export class KernelStream implements IDisposable {
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _retired = new Set<string>();
+  private _session: EnergySession | null = null;
+  private _acquaintance: Acquaintance = 'asking';
+  private _language = '';
+  private _failure: MeasureFailure | null = null;
+  private _isLoading = false;
+  private _isDisposed = false;
+  /** Counts kernels and restarts: an answer to a question of an earlier one is dropped. */
+  private _epoch = 0;
+  private _asking: number | null = null;
+
+  constructor(readonly context: ISessionContext) {
+    context.kernelChanged.connect(this._onKernelChanged, this);
+    context.statusChanged.connect(this._onStatusChanged, this);
+    context.connectionStatusChanged.connect(this._onConnectionChanged, this);
+    context.iopubMessage.connect(this._onIOPub, this);
+    context.disposed.connect(this.dispose, this);
+    void context.ready.then(() => this._changed.emit());
+    if (this._kernel) {
+      void this._join();
+    }
+  }
+
+  /** Emitted when anything that is shown may have changed. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get session(): EnergySession | null {
+    return this._session;
+  }
+
+  get facts(): KernelFacts {
+    const kernel = this._kernel;
+    return {
+      status: kernel?.status ?? (isStarting(this.context) ? 'starting' : 'no kernel'),
+      hasKernel: kernel !== null,
+      language: this._language,
+      acquaintance: this._acquaintance,
+      session: this._session
+    };
+  }
+
+  /** Why the last attempt to measure failed; null where it did not. */
+  get failure(): MeasureFailure | null {
+    return this._failure;
+  }
+
+  /** Whether the kernel is being asked to measure just now. */
+  get isLoading(): boolean {
+    return this._isLoading;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  dispose(): void {
+    if (!this._isDisposed) {
+      this._isDisposed = true;
+      this._epoch += 1;
+      Signal.clearData(this);
+    }
+  }
+
+  /** Load GreenLLM in the kernel. Runs code there: only on the user's own click. */
+  async measure(): Promise<void> {
+    const kernel = this._kernel;
+    if (!kernel || this._isLoading) {
+      return;
+    }
+    const epoch = this._epoch;
+    this._isLoading = true;
+    this._failure = null;
+    this._changed.emit();
+    const failure = await loadExtension(kernel);
+    if (this._isCurrent(epoch)) {
+      if (!failure) {
+        await this._ask(kernel, epoch);
+      }
+      this._failure = failure ?? (this._session ? null : { reason: 'no answer', text: '' });
+    }
+    this._isLoading = false;
+    this._changed.emit();
+  }
+
+  private get _kernel(): Kernel.IKernelConnection | null {
+    return this.context.session?.kernel ?? null;
+  }
+
+  private _onKernelChanged(): void {
+    this._startAnew();
+    if (this._kernel) {
+      void this._join();
+    }
+    this._changed.emit();
+  }
+
+  private _onStatusChanged(_: ISessionContext, status: Kernel.Status): void {
+    if (status === 'restarting' || status === 'autorestarting') {
+      this._startAnew();
+    } else if (status === 'idle') {
+      if (this._acquaintance === 'asking') {
+        void this._join();
+      }
+      this._checkEnd();
+    }
+    this._changed.emit();
+  }
+
+  private _onConnectionChanged(_: ISessionContext, status: Kernel.ConnectionStatus): void {
+    if (status === 'connected' && this._session) {
+      void this._join();
+    }
+  }
+
+  private _onIOPub(_: ISessionContext, message: KernelMessage.IMessage): void {
+    if ((message.header.msg_type as string) !== EVENT_TYPE) {
+      return;
+    }
+    const event = asStreamMessage(message.content);
+    if (event) {
+      this._take(event);
+    }
+  }
+
+  private _take(event: StreamMessage): void {
+    const known = this._session?.id === event.session_id;
+    const session = this._enter(event.session_id);
+    if (!session?.accept(event)) {
+      return;
+    }
+    const cameInTheMiddle = !known && event.seq > 1;
+    if (cameInTheMiddle) {
+      void this._join();
+    }
+    this._changed.emit();
+  }
+
+  /** The session of that id, begun now if it is new; null where it is over. */
+  private _enter(id: string): EnergySession | null {
+    if (this._retired.has(id)) {
+      return null;
+    }
+    if (this._session?.id !== id) {
+      this._retire();
+      this._session = new EnergySession(id);
+    }
+    this._acquaintance = 'measured';
+    this._failure = null;
+    return this._session;
+  }
+
+  private _retire(): void {
+    if (this._session) {
+      this._retired.add(this._session.id);
+      this._session = null;
+    }
+  }
+
+  /** Another kernel, or the same one restarted: nothing known of the last one holds any more. */
+  private _startAnew(): void {
+    this._epoch += 1;
+    this._retire();
+    this._acquaintance = 'asking';
+    this._failure = null;
+  }
+
+  private async _join(): Promise<void> {
+    const kernel = this._kernel;
+    const epoch = this._epoch;
+    if (!kernel || this._asking === epoch) {
+      return;
+    }
+    this._asking = epoch;
+    try {
+      this._language = ((await kernel.spec)?.language ?? '').toLowerCase();
+      if (!this._isCurrent(epoch)) {
+        return;
+      }
+      if (this._language !== '' && this._language !== 'python') {
+        // Other kernels answer an unknown request each in its own way; do not ask.
+        this._settle('not measured');
+        return;
+      }
+      const patience = window.setTimeout(() => this._settle('silent', epoch), ANSWER_WITHIN_MS);
+      const answered = await this._ask(kernel, epoch);
+      window.clearTimeout(patience);
+      this._settle(answered ? 'measured' : 'not measured', epoch);
+    } finally {
+      if (this._asking === epoch) {
+        this._asking = null;
+      }
+    }
+  }
+
+  private async _ask(kernel: Kernel.IKernelConnection, epoch: number): Promise<boolean> {
+    try {
+      return await askForSnapshot(kernel, reply => this._takeSnapshot(reply, epoch));
+    } catch (reason) {
+      // The kernel died under the question.
+      console.warn('GreenLLM: no snapshot.', reason);
+      return false;
+    }
+  }
+
+  private _takeSnapshot(reply: SnapshotReply, epoch: number): boolean {
+    if (!this._isCurrent(epoch)) {
+      return false;
+    }
+    const session = this._enter(reply.session_id);
+    session?.acceptSnapshot(reply.messages);
+    this._changed.emit();
+    return session !== null;
+  }
+
+  /** Say how well the kernel is known, unless it has already introduced itself. */
+  private _settle(acquaintance: Acquaintance, epoch = this._epoch): void {
+    if (this._isCurrent(epoch) && !this._session) {
+      this._acquaintance = acquaintance === 'measured' ? 'silent' : acquaintance;
+      this._changed.emit();
+    }
+  }
+
+  private _checkEnd(): void {
+    const epoch = this._epoch;
+    window.setTimeout(() => {
+      const isIdle = this._kernel?.status === 'idle';
+      if (this._isCurrent(epoch) && isIdle && this._session?.isRunning) {
+        void this._join();
+      }
+    }, END_WITHIN_MS);
+  }
+
+  private _isCurrent(epoch: number): boolean {
+    return !this._isDisposed && epoch === this._epoch;
+  }
+}
+
+function isStarting({ kernelDisplayStatus }: ISessionContext): boolean {
+  return kernelDisplayStatus === 'initializing' || kernelDisplayStatus === 'starting';
+}
+
+async function loadExtension(kernel: Kernel.IKernelConnection): Promise<MeasureFailure | null> {
+  const future = kernel.requestExecute({
+    code: '%load_ext greenllm_kernel',
+    silent: true,
+    store_history: false,
+    allow_stdin: false,
+    stop_on_error: false
+  });
+  try {
+    const { content } = await future.done;
+    if (content.status === 'ok') {
+      return null;
+    }
+    if (content.status !== 'error') {
+      return { reason: 'failed', text: content.status };
+    }
+    const text = `${content.ename}: ${content.evalue}`;
+    const missing = content.ename === 'ModuleNotFoundError' && content.evalue.includes('greenllm');
+    return { reason: missing ? 'not installed' : 'failed', text };
+  } catch (reason) {
+    return { reason: 'failed', text: String(reason) };
+  }
+}

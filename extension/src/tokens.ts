@@ -1,0 +1,20 @@
+/** What other Lab plugins can ask for. */
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import { Token } from '@lumino/coreutils';
+import type { ISignal } from '@lumino/signaling';
+import type { KernelStream } from './stream';
+
+/** The energy streams of the open notebooks. */
+export interface INotebookStreams {
+  /** The notebook the user is in, or was in last; null where none is open. */
+  readonly notebook: NotebookPanel | null;
+  /** Its stream. */
+  readonly current: KernelStream | null;
+  /** Emitted when another notebook becomes current, or anything about the current one changes. */
+  readonly changed: ISignal<INotebookStreams, void>;
+}
+
+export const INotebookStreams = new Token<INotebookStreams>(
+  'greenllm:INotebookStreams',
+  'The energy streams of the open notebooks.'
+);

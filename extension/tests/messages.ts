@@ -1,0 +1,162 @@
+/** Messages as a kernel sends them, to vary in tests. */
+import { nullTranslator } from '@jupyterlab/translation';
+import type {
+  CellMessage,
+  ChannelDescription,
+  EnergyRecord,
+  HelloMessage,
+  PowerMessage,
+  TotalsMessage
+} from '../src/messages';
+
+export const trans = nullTranslator.load('greenllm');
+
+export const SESSION = 'session-1';
+
+export function channel(changes: Partial<ChannelDescription> = {}): ChannelDescription {
+  return {
+    id: 'gpu:0',
+    component: 'gpu',
+    label: 'NVIDIA H200',
+    meter: 'nvml',
+    provenance: 'measured',
+    inside: null,
+    fault: null,
+    ...changes
+  };
+}
+
+export function hello(changes: Partial<HelloMessage> = {}): HelloMessage {
+  return {
+    schema: 1,
+    kind: 'hello',
+    session_id: SESSION,
+    seq: 1,
+    at_ms: 1_000,
+    version: '0.1.0',
+    host: 'node-1',
+    measuring: true,
+    ready: true,
+    channels: [channel()],
+    unusable: [],
+    intensity: null,
+    warnings: [],
+    ...changes
+  };
+}
+
+export function power(changes: Partial<PowerMessage> = {}): PowerMessage {
+  return {
+    schema: 1,
+    kind: 'power',
+    session_id: SESSION,
+    seq: 2,
+    at_ms: 2_000,
+    power_w: { 'gpu:0': 350 },
+    total_w: 350,
+    energy_j: 700,
+    mass_gco2e: 0.01,
+    running: ['cell-1'],
+    ...changes
+  };
+}
+
+export function cell(changes: Partial<CellMessage> = {}): CellMessage {
+  return {
+    schema: 1,
+    kind: 'cell',
+    session_id: SESSION,
+    seq: 3,
+    at_ms: 3_000,
+    cell_id: 'cell-1',
+    name: '[5] train(model)',
+    stage: null,
+    run_id: 'run-1',
+    execution_count: 5,
+    status: 'running',
+    settled: false,
+    runs: 1,
+    duration_s: 2,
+    energy_j: 700,
+    interval_j: [660, 740],
+    provenance: 'measured',
+    unavailable: [],
+    mass_gco2e: 0.01,
+    interval_gco2e: [0.007, 0.016],
+    last_energy_j: 700,
+    last_interval_j: [660, 740],
+    ...changes
+  };
+}
+
+export function totals(changes: Partial<TotalsMessage> = {}): TotalsMessage {
+  return {
+    schema: 1,
+    kind: 'totals',
+    session_id: SESSION,
+    seq: 4,
+    at_ms: 4_000,
+    cells: 1,
+    runs: 1,
+    duration_s: 2,
+    energy_j: 700,
+    interval_j: [660, 740],
+    provenance: 'measured',
+    by_provenance_j: { measured: 700, derived: 0, estimated: 0 },
+    unavailable: [],
+    mass_gco2e: 0.01,
+    interval_gco2e: [0.007, 0.016],
+    ...changes
+  };
+}
+
+export function record(changes: Partial<EnergyRecord> = {}): EnergyRecord {
+  return {
+    schema: 1,
+    run_id: 'run-1',
+    parent_run_id: null,
+    session_id: SESSION,
+    name: 'train',
+    stage: null,
+    cell_id: 'cell-1',
+    execution_count: 5,
+    status: 'ok',
+    host: 'node-1',
+    started_at: '2026-01-31T01:02:03.456Z',
+    duration_s: 12.34,
+    settled: true,
+    energy: {
+      gross_j: 1234,
+      interval_j: [1180, 1288],
+      repeatability_interval_j: [1230, 1238],
+      idle_j: null,
+      net_j: null,
+      net_interval_j: null,
+      share_j: null,
+      provenance: 'measured',
+      by_provenance_j: { measured: 1234, derived: 0, estimated: 0 },
+      unavailable: ['dram']
+    },
+    channels: [
+      {
+        id: 'dram',
+        component: 'dram',
+        label: 'Memory',
+        meter: 'rapl',
+        energy_j: null,
+        interval_j: null,
+        repeatability_interval_j: null,
+        provenance: 'unavailable',
+        idle_j: null,
+        share_j: null,
+        coverage: 0,
+        counted: true,
+        fault: 'permission denied'
+      }
+    ],
+    emissions: null,
+    units: { token: { count: 512, energy_j_per_unit: 2.41, interval_j_per_unit: [2.3, 2.52] } },
+    self: { overhead_s: 0.001, sampler_cpu_s: 0.002 },
+    ...changes
+  };
+}

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { EnergySession } from '../src/session';
+import { isAllEstimated, panelState, powerState, type KernelFacts } from '../src/state';
+import { cell, channel, hello, power, SESSION } from './messages';
+
+function facts(changes: Partial<KernelFacts> = {}): KernelFacts {
+  return {
+    status: 'idle',
+    hasKernel: true,
+    language: 'python',
+    acquaintance: 'not measured',
+    session: null,
+    ...changes
+  };
+}
+
+function sessionOf(...messages: Parameters<EnergySession['accept']>[0][]): EnergySession {
+  const session = new EnergySession(SESSION);
+  messages.forEach(message => session.accept(message));
+  return session;
+}
+
+describe('the panel says', () => {
+  it.each([
+    ['no notebook', null],
+    ['no kernel', facts({ hasKernel: false, status: 'no kernel' })],
+    ['kernel starting', facts({ hasKernel: false, status: 'starting' })],
+    ['kernel restarting', facts({ status: 'restarting' })],
+    ['kernel restarting', facts({ status: 'autorestarting' })],
+    ['kernel dead', facts({ status: 'dead' })],
+    ['not python', facts({ language: 'r' })],
+    ['asking', facts({ acquaintance: 'asking' })],
+    ['not answering', facts({ acquaintance: 'silent', status: 'busy' })],
+    ['not measured', facts({ acquaintance: 'silent', status: 'idle' })],
+    ['not measured', facts()],
+    ['waiting for the first cell', facts({ session: sessionOf(hello()) })],
+    ['measured', facts({ session: sessionOf(hello(), cell()) })]
+  ] as const)('%s', (state, of) => {
+    expect(panelState(of)).toBe(state);
+  });
+});
+
+describe('power', () => {
+  it('is live while messages come, at rest when the run has ended', () => {
+    let now = 0;
+    const session = new EnergySession(SESSION, () => now);
+    session.accept(power());
+    session.accept(cell());
+    now = 1000;
+    expect(powerState(session)).toBe('live');
+    session.accept(cell({ seq: 9, status: 'ok' }));
+    expect(powerState(session)).toBe('at rest');
+  });
+
+  it('that has grown old is not shown as the present', () => {
+    let now = 0;
+    const session = new EnergySession(SESSION, () => now);
+    session.accept(power());
+    session.accept(cell());
+    now = 10_000;
+    expect(powerState(session)).toBe('no reading');
+  });
+});
+
+describe('a machine without a sensor', () => {
+  const estimated = channel({ id: 'cpu', provenance: 'estimated' });
+
+  it('is one where everything that can be read is a model', () => {
+    const lost = channel({ id: 'gpu', fault: 'lost' });
+    expect(isAllEstimated(sessionOf(hello({ channels: [estimated, lost] })))).toBe(true);
+  });
+
+  it('is not one with a sensor, or of which nothing is known yet', () => {
+    expect(isAllEstimated(sessionOf(hello({ channels: [estimated, channel()] })))).toBe(false);
+    expect(isAllEstimated(sessionOf(hello({ channels: [] })))).toBe(false);
+    expect(isAllEstimated(sessionOf())).toBe(false);
+  });
+});

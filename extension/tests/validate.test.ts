@@ -1,0 +1,111 @@
+import Ajv from 'ajv';
+import { describe, expect, it } from 'vitest';
+import { SCHEMA } from '../src/messages';
+import { asRecord, asSnapshotReply, asStreamMessage, problemWith } from '../src/validate';
+import { cell, hello, power, record, SESSION, totals } from './messages';
+
+describe('the check of incoming messages', () => {
+  it('lets good messages pass', () => {
+    for (const message of [hello(), power(), cell(), totals()]) {
+      expect(asStreamMessage(message)).toBe(message);
+    }
+    expect(asRecord(record())).not.toBeNull();
+  });
+
+  it('lets null stand for what is not known', () => {
+    const unknown = { energy_j: null, interval_j: null, mass_gco2e: null, interval_gco2e: null };
+    expect(asStreamMessage(cell(unknown))).not.toBeNull();
+    expect(asStreamMessage(totals(unknown))).not.toBeNull();
+    expect(asStreamMessage(power({ total_w: null, power_w: { 'gpu:0': null } }))).not.toBeNull();
+  });
+
+  it('refuses what is not a message of ours', () => {
+    for (const junk of [
+      null,
+      undefined,
+      1,
+      'hello',
+      [],
+      {},
+      { kind: 'hello' },
+      { kind: 'record' }
+    ]) {
+      expect(asStreamMessage(junk)).toBeNull();
+    }
+    expect(asStreamMessage({ ...hello(), kind: '__proto__' })).toBeNull();
+  });
+
+  it('says where a message is wrong', () => {
+    expect(problemWith({ ...cell(), energy_j: '700' }, 'cell')).toContain('$.energy_j');
+    expect(problemWith({ ...cell(), runs: 0 }, 'cell')).toContain('$.runs');
+  });
+
+  it('refuses numbers that are none', () => {
+    expect(asStreamMessage({ ...power(), total_w: NaN })).toBeNull();
+    expect(asStreamMessage({ ...power(), total_w: Infinity })).toBeNull();
+  });
+
+  it('checks every message in a snapshot', () => {
+    const reply = { status: 'ok', schema: 1, session_id: SESSION, next_page: null };
+    expect(asSnapshotReply({ ...reply, messages: [hello(), power()] })).not.toBeNull();
+    expect(asSnapshotReply({ ...reply, messages: [hello(), { ...power(), seq: 'x' }] })).toBeNull();
+  });
+
+  it('judges as a full JSON Schema validator does', () => {
+    const ajv = new Ajv({ strict: false, schemas: [SCHEMA] });
+    const id = (SCHEMA as { $id: string }).$id;
+    const samples = {
+      hello: hello(),
+      power: power(),
+      cell: cell(),
+      totals: totals(),
+      record: record()
+    };
+    let refused = 0;
+    for (const [definition, sample] of Object.entries(samples)) {
+      const validate = ajv.getSchema(`${id}#/$defs/${definition}`);
+      for (const variant of variantsOf(sample)) {
+        const ours = problemWith(variant, definition) === null;
+        expect([ours, JSON.stringify(variant)]).toEqual([
+          validate?.(variant),
+          JSON.stringify(variant)
+        ]);
+        refused += ours ? 0 : 1;
+      }
+    }
+    expect(refused).toBeGreaterThan(200);
+  });
+});
+
+/** The sample with each part of it, at any depth, replaced or left out. */
+function variantsOf(sample: unknown): unknown[] {
+  const replacements = [
+    null,
+    0,
+    -1,
+    1.5,
+    '',
+    'x'.repeat(2001),
+    true,
+    [],
+    [1, 2],
+    [1],
+    {},
+    { a: 1 }
+  ];
+  const variants: unknown[] = [sample, { ...(sample as object), surplus: 1 }];
+  if (typeof sample === 'object' && sample !== null) {
+    for (const key of Object.keys(sample)) {
+      const part = (sample as Record<string, unknown>)[key];
+      const without = structuredClone(sample) as Record<string, unknown>;
+      Reflect.deleteProperty(without, key);
+      variants.push(Array.isArray(sample) ? [] : without);
+      for (const value of [...replacements, ...(part === null ? [] : variantsOf(part))]) {
+        const changed = structuredClone(sample) as Record<string, unknown>;
+        changed[key] = value;
+        variants.push(changed);
+      }
+    }
+  }
+  return variants;
+}

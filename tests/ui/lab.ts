@@ -1,0 +1,167 @@
+/** What the tests do in JupyterLab: open notebooks with a kernel, run cells, look at the panel. */
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import {
+  test as galata,
+  type JupyterLabPage,
+  type IJupyterLabPageFixture
+} from '@jupyterlab/galata';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import { expect, type Locator } from '@playwright/test';
+
+export { expect };
+
+export type Lab = IJupyterLabPageFixture;
+
+declare global {
+  interface Window {
+    jupyterapp: JupyterFrontEnd;
+  }
+}
+
+/** Galata's page, with real kernels, and a failure where our code writes an error to the console. */
+export const test = galata.extend({
+  // Mocked kernels and sessions do not survive a restart of the kernel.
+  kernels: null as never,
+  sessions: null as never,
+  page: async ({ page }, use) => {
+    const errors: string[] = [];
+    page.on('console', message => {
+      const text = message.text();
+      if (message.type() === 'error' && isOurs(`${text} ${message.location().url}`)) {
+        errors.push(text);
+      }
+    });
+    page.on('pageerror', error => {
+      if (isOurs(`${error.message} ${error.stack ?? ''}`)) {
+        errors.push(error.message);
+      }
+    });
+    await use(page);
+    await shutDownKernels(page);
+    expect(errors).toEqual([]);
+  }
+});
+
+/** Loads GreenLLM by hand, as a first cell. */
+export const LOAD = '%load_ext greenllm_kernel';
+
+/** A cell that runs for about this long and gives the interpreter lock back all the time. */
+export function runsFor(seconds: number): string {
+  return `import time\nfor step in range(${seconds * 20}):\n    time.sleep(0.05)`;
+}
+
+/** Open a notebook of these cells with a running kernel, and the panel beside it. */
+export async function openNotebook(
+  page: Lab,
+  path: string,
+  cells: readonly string[],
+  kernel = 'python3'
+): Promise<Locator> {
+  await page.contents.uploadContent(notebookOf(cells, kernel), 'text', path);
+  await page.evaluate(async path => {
+    const { commands } = window.jupyterapp;
+    const notebook = (await commands.execute('docmanager:open', { path })) as NotebookPanel;
+    await notebook.context.sessionContext.ready;
+    await notebook.revealed;
+    await notebook.context.sessionContext.session?.kernel?.info;
+    await commands.execute('greenllm:open');
+  }, path);
+  return panelOf(page);
+}
+
+/** Run a cell of the current notebook; wait for its end unless told not to. */
+export async function runCell(page: Lab, index: number, wait = true): Promise<void> {
+  await page.evaluate(
+    async ({ index, wait }) => {
+      const notebook = window.jupyterapp.shell.currentWidget as NotebookPanel;
+      notebook.content.activeCellIndex = index;
+      const run = window.jupyterapp.commands.execute('notebook:run-cell');
+      if (wait) {
+        await run;
+      }
+    },
+    { index, wait }
+  );
+}
+
+/** Do something with the session of the current notebook. */
+export async function changeKernel(page: Lab, how: 'restart' | 'shut down'): Promise<void> {
+  await page.evaluate(async how => {
+    const notebook = window.jupyterapp.shell.currentWidget as NotebookPanel;
+    const context = notebook.sessionContext;
+    await (how === 'restart' ? context.restartKernel() : context.shutdown());
+  }, how);
+}
+
+/** Load the page again, also while a cell runs: the kernel then answers nothing until it has ended. */
+export async function reload(page: Lab): Promise<void> {
+  const lab: Pick<JupyterLabPage, 'reload'> = page;
+  await lab.reload({ waitForIsReady: false });
+  await page.evaluate(() => window.jupyterapp.commands.execute('greenllm:open'));
+}
+
+/** Bring an open notebook to the front. */
+export async function switchTo(page: Lab, path: string): Promise<void> {
+  await page.evaluate(async path => {
+    await window.jupyterapp.commands.execute('docmanager:open', { path });
+  }, path);
+}
+
+export function panelOf(page: Lab): Locator {
+  return page.locator('#greenllm-panel');
+}
+
+/** The panel's state of that name. */
+export function stateOf(panel: Locator, state: string): Locator {
+  return panel.locator(`.greenllm-State[data-state="${state}"]`);
+}
+
+/** The panel's row of the cell that begins with these words. */
+export function rowOf(panel: Locator, words: string): Locator {
+  return panel.locator('[data-cell-id]', { hasText: words });
+}
+
+/** The energy of a row, J. */
+export async function energyOf(row: Locator): Promise<number> {
+  return amount(await row.locator('.greenllm-Cell-energy').innerText());
+}
+
+/** The emissions of a row, g. */
+export async function emissionsOf(row: Locator): Promise<number> {
+  return amount(await row.locator('.greenllm-Cell-emissions').innerText());
+}
+
+/** The amount in a text such as "12.3 ± 0.4 kJ", in the unit without prefix; NaN where there is none. */
+export function amount(text: string): number {
+  const found = /([\d.]+).*?([µmkMG]?)(J|g|W)\b/.exec(text);
+  const factors: Record<string, number> = { µ: 1e-6, m: 1e-3, '': 1, k: 1e3, M: 1e6, G: 1e9 };
+  return found ? Number(found[1]) * (factors[found[2] ?? ''] ?? NaN) : NaN;
+}
+
+async function shutDownKernels(page: Lab): Promise<void> {
+  const { request } = page.context();
+  const base = await page.evaluate(() => window.location.origin);
+  const response = await request.get(`${base}/api/sessions`);
+  const sessions = (await response.json()) as { id: string }[];
+  await Promise.all(sessions.map(({ id }) => request.delete(`${base}/api/sessions/${id}`)));
+}
+
+function notebookOf(cells: readonly string[], kernel: string): string {
+  return JSON.stringify({
+    cells: cells.map((source, index) => ({
+      cell_type: 'code',
+      id: `cell-${index}`,
+      source,
+      metadata: {},
+      outputs: [],
+      execution_count: null
+    })),
+    metadata: { kernelspec: { name: kernel, display_name: kernel } },
+    nbformat: 4,
+    nbformat_minor: 5
+  });
+}
+
+function isOurs(text: string): boolean {
+  return /greenllm/i.test(text);
+}
