@@ -112,9 +112,7 @@ class Record:
     counts: Mapping[str, float] = field(default_factory=dict)
     overhead_s: float = 0.0
     sampler_cpu_s: float = 0.0
-    series: Callable[[], Mapping[str, Sequence[tuple[float, float]]]] = field(
-        default=dict, repr=False, compare=False
-    )
+    series: Callable[[], Mapping[str, Sequence[tuple[float, float]]]] = field(default=dict, repr=False, compare=False)
 
     @property
     def provenance(self) -> Provenance:

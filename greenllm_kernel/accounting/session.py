@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import os
 import socket
 import threading
 import time
@@ -51,7 +52,7 @@ class Session:
         self.configuration = configuration if configuration is not None else self._configured()
         self.id = self.configuration.session_id or uuid.uuid4().hex
         self.host = socket.gethostname()
-        self.started_at = datetime.now(UTC)
+        self._process_id = os.getpid()
         self.plugins = plugins or Plugins(self.configuration.disable_plugins, self.warn)
         self.sampler = Sampler(self._finds, self.configuration.use_meters)
         self.span = Span(self.sampler)
@@ -135,6 +136,11 @@ class Session:
             return list(self._records)
 
     @property
+    def has_intensity(self) -> bool:
+        """Whether the carbon intensity was looked up already."""
+        return self._has_looked_up_intensity
+
+    @property
     def intensity(self) -> CarbonIntensity | None:
         """Carbon intensity of the configured place, looked up once; None where no plugin knows one."""
         if not self._has_looked_up_intensity:
@@ -166,7 +172,7 @@ class Session:
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Settle what is closed, hand over what is open as ``partial``, and stop reading."""
-        if self._is_closed:
+        if self._is_closed or os.getpid() != self._process_id:  # a forked child leaves its parent's session alone
             return
         self.settle(timeout_s)
         self._is_closed = True

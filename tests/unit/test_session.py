@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from driven import gpu, package
 
+from driven import gpu, package
 from greenllm_kernel.accounting.measure import measure
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.session import Session

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from driven import START_NS, Driven, gpu, package
 
+from driven import START_NS, Driven, gpu, package
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading
 from greenllm_kernel.metering.profiles import Constant, Sine, Square
 from greenllm_kernel.metering.trace import Trace
@@ -102,7 +102,7 @@ def test_a_lost_device_gives_the_energy_until_then_and_says_how_much_of_the_time
     assert opening is not None
     assert closing is not None
     assert trace.energy(opening, closing).value_j == pytest.approx(800.0, rel=0.06)
-    assert (closing.covered_ns - opening.covered_ns) / 8e9 == pytest.approx(0.5, abs=0.03)
+    assert (closing.gap_ns - opening.gap_ns) / 8e9 == pytest.approx(0.5, abs=0.03)
     assert trace.fault
     assert trace.is_settled(end_ns)
 
@@ -134,7 +134,7 @@ def test_a_gap_in_power_alone_is_not_covered():
     opening, closing = trace.edge(start_ns), trace.edge(end_ns)
     assert opening is not None
     assert closing is not None
-    assert (closing.covered_ns - opening.covered_ns) / 8e9 == pytest.approx(0.5, abs=0.05)
+    assert (closing.gap_ns - opening.gap_ns) / 8e9 == pytest.approx(0.5, abs=0.05)
     assert trace.energy(opening, closing).random_j > 300.0
 
 

@@ -42,6 +42,23 @@ SOURCE_OF_SHARE = {
 }
 """By column of Canada's provincial shares, the name of its emission factor."""
 
+CODE_OF_PROVINCE = {
+    "alberta": "AB",
+    "british columbia": "BC",
+    "manitoba": "MB",
+    "new brunswick": "NB",
+    "newfoundland and labrador": "NL",
+    "northwest territories": "NT",
+    "nova scotia": "NS",
+    "nunavut": "NU",
+    "ontario": "ON",
+    "prince edward island": "PE",
+    "quebec": "QC",
+    "saskatchewan": "SK",
+    "yukon": "YT",
+}
+"""By name as the data has it, the code of ISO 3166-2:CA."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -134,20 +151,16 @@ def _states() -> dict[tuple[str, str], Figure]:
 
 def _canadian_provinces() -> dict[tuple[str, str], Figure]:
     entries, year = _read_newest("canada_energy_mix.json")
-    if not entries:
-        return {}
-    import pycountry
-
-    subdivisions: Any = pycountry.subdivisions
-    codes = {entry.name.lower(): entry.code[3:] for entry in subdivisions.get(country_code="CA")}
     factors = _factors()
     figures = {}
     for name, entry in entries.items():
         shares = {source: entry.get(column, 0.0) for column, source in SOURCE_OF_SHARE.items()}
         known = math.fsum(shares.values())
-        if name in codes and known > 0:
+        if name in CODE_OF_PROVINCE and known > 0:
             value = math.fsum(share * factors[source] for source, share in shares.items()) / known
-            figures["CA", codes[name]] = Figure(value, year, "the province's mix of sources", (name.title(),))
+            figures["CA", CODE_OF_PROVINCE[name]] = Figure(
+                value, year, "the province's mix of sources", (name.title(),)
+            )
     return figures
 
 

@@ -1,0 +1,166 @@
+"""How figures are written for people: value, 95 % interval and unit, with no more digits than are known.
+
+The digits follow the rounding rule of the Particle Data Group (Review of Particle Physics, introduction, 5.3):
+of the half-width's first three digits, 100 to 354 keep two digits, 355 to 949 keep one, and 950 to 999 become
+1000 and keep two. The value is rounded to the same place. Where an interval has unequal sides its two ends are written
+out, and a value of one digit gets another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from greenllm_kernel.accounting.record import Unit
+from greenllm_kernel.quantities import Emissions, Energy, Interval, Provenance
+
+UNAVAILABLE: Final = "unavailable"
+
+Units = Sequence[tuple[float, str]]
+"""Factors and symbols of a quantity's units, smallest first."""
+
+JOULES: Final[Units] = ((1e-6, "µJ"), (1e-3, "mJ"), (1.0, "J"), (1e3, "kJ"), (1e6, "MJ"), (1e9, "GJ"))
+WATT_HOURS: Final[Units] = ((3.6e-3, "µWh"), (3.6, "mWh"), (3.6e3, "Wh"), (3.6e6, "kWh"), (3.6e9, "MWh"))
+"""In joules (exact)."""
+GRAMS: Final[Units] = ((1e-6, "µg"), (1e-3, "mg"), (1.0, "g"), (1e3, "kg"), (1e6, "t"))
+WATTS: Final[Units] = ((1e-3, "mW"), (1.0, "W"), (1e3, "kW"), (1e6, "MW"))
+
+DIGITS_WITHOUT_INTERVAL: Final = 3
+"""Significant digits of a figure that comes without an interval."""
+
+NEGLIGIBLE: Final = 1e-9
+"""Half-width, as a part of the value, below which an interval is an accident of arithmetic."""
+
+PROVENANCE_MEANING: Final = {
+    Provenance.MEASURED: "read from an energy counter",
+    Provenance.DERIVED: "integrated from power readings",
+    Provenance.ESTIMATED: "computed by a model, because no sensor could be read",
+    Provenance.UNAVAILABLE: "not known; it is missing from the total and is not zero",
+}
+
+
+def energy_text(energy: Energy | None, units: Units = JOULES) -> str:
+    """Return an energy with its 95 % interval, such as ``"1.234 ± 0.012 kJ"``.
+
+    Args:
+        energy: J; None where nothing is known.
+        units: :data:`JOULES` or :data:`WATT_HOURS`.
+    """
+    return quantity_text(energy.value_j, energy.interval_j, units) if energy else UNAVAILABLE
+
+
+def mass_text(emissions: Emissions | None) -> str:
+    """Return a mass of CO2 equivalent with its 95 % interval, such as ``"1.2 [0.9, 2.1] g"``."""
+    return quantity_text(emissions.mass_gco2e, emissions.interval_gco2e, GRAMS) if emissions else UNAVAILABLE
+
+
+def power_text(power_w: float | None, interval_w: Interval | None = None) -> str:
+    """Return a power, such as ``"312 W"``, with its interval where one is given."""
+    return quantity_text(power_w, interval_w, WATTS)
+
+
+def per_unit_text(name: str, unit: Unit) -> str:
+    """Return the energy of one unit, such as ``"52 ± 3 mJ/token"``."""
+    text = quantity_text(unit.energy_j_per_unit, unit.interval_j_per_unit, JOULES)
+    return text if text == UNAVAILABLE else f"{text}/{name}"
+
+
+def duration_text(duration_s: float | None) -> str:
+    """Return a duration, such as ``"0.42 s"``, ``"12.3 s"``, ``"3 min 05 s"`` or ``"1 h 02 min"``."""
+    if duration_s is None or not math.isfinite(duration_s):
+        return UNAVAILABLE
+    if duration_s < 59.95:
+        if duration_s < 0.9995:
+            return f"{duration_s * 1e3:.3g} ms"
+        return f"{duration_s:.2f} s" if duration_s < 9.995 else f"{duration_s:.1f} s"
+    minutes, seconds = divmod(round(duration_s), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds:02d} s"
+    hours, minutes = divmod(round(duration_s / 60), 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def provenance_text(energy: Energy | None, unavailable: Sequence[str] = ()) -> str:
+    """Return a total's provenance in a few words, such as ``"estimated (71 % measured), without dram"``.
+
+    Args:
+        energy: the total; its weakest provenance comes first, then the share of the better ones.
+        unavailable: names of the channels that are missing from it.
+    """
+    if energy is None:
+        return UNAVAILABLE
+    weakest = energy.provenance
+    total_j = sum(energy.by_provenance_j.values())
+    shares = [
+        f"{_percent(part_j / total_j)} {provenance.value}"
+        for provenance in Provenance
+        if provenance is not weakest and total_j > 0 and (part_j := energy.by_provenance_j.get(provenance, 0.0)) > 0
+    ]
+    text = f"{weakest.value} ({', '.join(shares)})" if shares else weakest.value
+    return f"{text}, without {', '.join(unavailable)}" if unavailable else text
+
+
+def quantity_text(value: float | None, interval: Interval | None, units: Units) -> str:
+    """Return a value with its interval in the unit that suits its size.
+
+    Symmetric intervals read ``"12.3 ± 0.4 J"``, others ``"1.2 [0.9, 2.1] g"``. A value that its interval drowns (it
+    would be rounded to 0, and the interval reaches 0) is given as the upper limit: ``"< 4.0 J"``.
+
+    Args:
+        value: in the unit whose factor is 1; None or not finite where nothing is known.
+        interval: 95 %, in the same unit.
+        units: what to choose from.
+    """
+    if value is None or not math.isfinite(value):
+        return UNAVAILABLE
+    low, high = interval if interval is not None else (value, value)
+    half_width = (high - low) / 2
+    if not (math.isfinite(half_width) and half_width > abs(value) * NEGLIGIBLE):
+        factor, symbol = _unit_for(abs(value), units)
+        return f"{_significant(value / factor)} {symbol}"
+    factor, symbol = _unit_for(max(abs(value), half_width), units)
+    value, low, high, half_width = value / factor, low / factor, high / factor, half_width / factor
+    places = decimal_places(half_width)
+    if low <= 0 <= value and round(value, places) == 0:
+        return f"< {_rounded(high, places)} {symbol}"
+    below, above = _rounded(value - low, places), _rounded(high - value, places)
+    if below == above:
+        return f"{_rounded(value, places)} ± {above} {symbol}"
+    if round(value, places) < 10.0 ** (1 - places):
+        places += 1
+    return f"{_rounded(value, places)} [{_rounded(low, places)}, {_rounded(high, places)}] {symbol}"
+
+
+def decimal_places(half_width: float) -> int:
+    """Return to how many decimals a figure with this half-width (above 0) is rounded; below 0: to tens and so on."""
+    exponent = math.floor(math.log10(half_width))
+    leading = round(half_width / 10.0 ** (exponent - 2))
+    digits = 1 if 355 <= leading < 950 else 2
+    if leading >= 950:
+        exponent += 1
+    return digits - 1 - exponent
+
+
+def _unit_for(size: float, units: Units) -> tuple[float, str]:
+    if size == 0:
+        return min(units, key=lambda unit: abs(math.log10(unit[0])))
+    fitting = [unit for unit in units if size >= unit[0] * 0.9995]
+    return fitting[-1] if fitting else units[0]
+
+
+def _rounded(value: float, places: int) -> str:
+    return f"{round(value, places) + 0.0:.{max(0, places)}f}"
+
+
+def _significant(value: float) -> str:
+    if value == 0:
+        return "0"
+    places = max(0, DIGITS_WITHOUT_INTERVAL - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{places}f}"
+
+
+def _percent(share: float) -> str:
+    if share < 0.01:
+        return "< 1 %"
+    return "> 99 %" if share > 0.99 else f"{share * 100:.0f} %"

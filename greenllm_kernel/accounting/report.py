@@ -1,0 +1,292 @@
+"""The report: records as one HTML page that stands alone, without scripts and without anything from elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from greenllm_kernel import __version__
+from greenllm_kernel.accounting.chart import Chart, power_chart
+from greenllm_kernel.accounting.notation import (
+    GRAMS,
+    PROVENANCE_MEANING,
+    UNAVAILABLE,
+    duration_text,
+    energy_text,
+    per_unit_text,
+    power_text,
+    provenance_text,
+    quantity_text,
+)
+from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status, Unit
+from greenllm_kernel.accounting.totals import CellTotals, Totals, by_cell, by_stage, intensities, outermost, total
+from greenllm_kernel.quantities import Energy, Provenance
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+STATUS_TEXT = {
+    Status.OK: "ok",
+    Status.ERROR: "error",
+    Status.INTERRUPTED: "interrupted",
+    Status.PARTIAL: "partial: still running, or cut off",
+}
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A sum as it is written: for the page's head, a cell, a stage."""
+
+    runs: int
+    energy: str
+    mass: str
+    duration: str
+    power: str
+    provenance: str
+    provenance_detail: str
+    missing: str
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """A cell in the table; ``share`` is its part of the energy of all cells, 0 to 1."""
+
+    label: str
+    name: str
+    source: str
+    stage: str
+    sum: Sum
+    share: float | None
+    units: tuple[str, ...]
+    status: Status
+    status_text: str
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A stage in the table."""
+
+    stage: str
+    sum: Sum
+    share: float | None
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    """A channel in the table; ``note`` says why a figure is missing, incomplete or not in the total."""
+
+    label: str
+    channel_id: str
+    component: str
+    meter: str
+    energy: str
+    provenance: str
+    coverage: str
+    note: str
+
+
+@dataclass(frozen=True)
+class SessionPart:
+    """What the page shows of one session."""
+
+    session_id: str
+    host: str
+    when: str
+    sum: Sum
+    parts: tuple[tuple[str, float], ...]
+    chart: Chart | None
+    cells: tuple[CellRow, ...]
+    stages: tuple[StageRow, ...]
+    channels: tuple[ChannelRow, ...]
+    notes: tuple[str, ...]
+
+
+def html_report(records: Sequence[Record], title: str, sources: Mapping[str, str] | None = None) -> str:
+    """Return the page.
+
+    Args:
+        records: of one session or several.
+        title: of the page.
+        sources: by cell id, the cell's first line, to show beside its name.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    sessions: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.started_at):
+        sessions.setdefault(record.session_id, []).append(record)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        title=title,
+        version=__version__,
+        sum=sum_of(total(records)),
+        sessions=[session_part(part, sources or {}) for part in sessions.values()],
+        intensities=[intensity_text(intensity) for intensity in intensity_rows(records)],
+        meanings=[(provenance.value, meaning) for provenance, meaning in PROVENANCE_MEANING.items()],
+    )
+
+
+def session_part(records: Sequence[Record], sources: Mapping[str, str]) -> SessionPart:
+    """Return what the page shows of one session's records, which are in order of time and at least one."""
+    totals = total(records)
+    cells = by_cell(records)
+    labels = {run.run_id: cell_label(run, number) for number, run in enumerate(outermost(records), 1)}
+    return SessionPart(
+        session_id=records[0].session_id,
+        host=records[0].host,
+        when=when_text(records),
+        sum=sum_of(totals),
+        parts=provenance_parts(totals.energy),
+        chart=power_chart(records, labels),
+        cells=tuple(_cell_row(cell, number, totals, sources) for number, cell in enumerate(cells, 1)),
+        stages=tuple(
+            StageRow(stage, sum_of(part), share(part.energy, totals.energy))
+            for stage, part in by_stage(records).items()
+        ),
+        channels=tuple(_channel_rows(outermost(records))),
+        notes=tuple(notes(records, totals)),
+    )
+
+
+def sum_of(totals: Totals) -> Sum:
+    """Return a sum as it is written."""
+    energy = totals.energy
+    mean_w = energy.value_j / totals.duration_s if energy and totals.duration_s > 0 else None
+    low_j, high_j = energy.interval_j if energy else (0.0, 0.0)
+    interval_w = (low_j / totals.duration_s, high_j / totals.duration_s) if mean_w is not None else None
+    return Sum(
+        runs=totals.runs,
+        energy=energy_text(energy),
+        mass=quantity_text(totals.mass_gco2e, totals.interval_gco2e, GRAMS),
+        duration=duration_text(totals.duration_s),
+        power=power_text(mean_w, interval_w),
+        provenance=totals.provenance.value,
+        provenance_detail=provenance_text(energy),
+        missing=", ".join(totals.unavailable),
+    )
+
+
+def cell_label(record: Record, number: int) -> str:
+    """Return how a cell is referred to in a narrow place: its execution count, or else its number."""
+    return f"[{record.execution_count}]" if record.execution_count is not None else f"{number}"
+
+
+def share(part: Energy | None, whole: Energy | None) -> float | None:
+    """Return ``part`` of ``whole``, 0 to 1, or None where one of them is not known."""
+    return min(1.0, part.value_j / whole.value_j) if part and whole and whole.value_j > 0 else None
+
+
+def when_text(records: Sequence[Record]) -> str:
+    """Return when the records were taken, in local time."""
+    begin = records[0].started_at.astimezone()
+    last = max(records, key=lambda record: record.started_at)
+    end = datetime.fromtimestamp(last.started_at.timestamp() + last.duration_s).astimezone()
+    same_day = begin.date() == end.date()
+    return f"{begin:%Y-%m-%d %H:%M} to {end:{'%H:%M' if same_day else '%Y-%m-%d %H:%M'}} ({begin:%Z})"
+
+
+def provenance_parts(energy: Energy | None) -> tuple[tuple[str, float], ...]:
+    """Return each provenance that contributes, and its part of the energy, 0 to 1."""
+    whole_j = math.fsum(energy.by_provenance_j.values()) if energy else 0.0
+    if energy is None or whole_j <= 0:
+        return ()
+    return tuple((p.value, energy.by_provenance_j[p] / whole_j) for p in Provenance if energy.by_provenance_j.get(p))
+
+
+def notes(records: Sequence[Record], totals: Totals) -> list[str]:
+    """Return what a reader of the sums has to know about them."""
+    found = []
+    if totals.runs_without_energy:
+        found.append(f"{_runs(totals.runs_without_energy)} without any reading: the totals lack their energy.")
+    if totals.runs_without_emissions > totals.runs_without_energy:
+        lacking = totals.runs_without_emissions - totals.runs_without_energy
+        found.append(f"{_runs(lacking)} without a carbon intensity: the totals lack their emissions.")
+    if totals.overlap_s > 0:
+        found.append(
+            f"Windows overlapped for {duration_text(totals.overlap_s)}: what the machine drew then is in the sums of "
+            "all of them, and in the total as often."
+        )
+    partial = sum(record.status is Status.PARTIAL for record in outermost(records))
+    if partial:
+        found.append(f"{_runs(partial)} still open, or cut off: what was measured until then is shown.")
+    spent_s = math.fsum(record.overhead_s for record in records)
+    cpu_s = math.fsum(record.sampler_cpu_s for record in outermost(records))
+    found.append(
+        f"Measuring itself took {duration_text(spent_s)} of the runs' time and {duration_text(cpu_s)} of processor "
+        "time beside them; what that drew is in the figures."
+    )
+    return found
+
+
+def intensity_text(record: Record) -> str:
+    """Return the carbon intensity behind a record's emissions, with its place, source and vintage."""
+    assert record.emissions is not None
+    found = record.emissions.intensity
+    low, high = found.interval_gco2e_per_kwh
+    pue = f", times a PUE of {record.emissions.pue:g}" if record.emissions.pue != 1 else ""
+    return (
+        f"{found.place}: {found.value_gco2e_per_kwh:.0f} [{low:.0f}, {high:.0f}] gCO2e/kWh{pue} "
+        f"({found.vintage}; {found.source})"
+    )
+
+
+def intensity_rows(records: Sequence[Record]) -> list[Record]:
+    """Return one record for each carbon intensity that was used, in the order of first use."""
+    known = [record for record in records if record.emissions is not None]
+    return [next(r for r in known if r.emissions and r.emissions.intensity == found) for found in intensities(known)]
+
+
+def _cell_row(cell: CellTotals, number: int, whole: Totals, sources: Mapping[str, str]) -> CellRow:
+    source = sources.get(cell.latest.cell_id or "", "")
+    return CellRow(
+        label=cell_label(cell.latest, number),
+        name=cell.name,
+        source="" if _says(cell.name, source) else source,
+        stage=cell.stage or "",
+        sum=sum_of(cell.totals),
+        share=share(cell.totals.energy, whole.energy),
+        units=tuple(per_unit_text(name, unit) for name, unit in cell.latest.units.items()),
+        status=cell.status,
+        status_text=STATUS_TEXT[cell.status],
+    )
+
+
+def _says(name: str, source: str) -> bool:
+    return source == name or (name.endswith("…") and source.startswith(name[:-1]))
+
+
+def _channel_rows(records: Sequence[Record]) -> list[ChannelRow]:
+    channels: dict[str, list[tuple[ChannelEnergy, float]]] = {}
+    for record in records:
+        for channel in record.channels:
+            channels.setdefault(channel.channel_id, []).append((channel, record.duration_s))
+    return [_channel_row(readings) for readings in channels.values()]
+
+
+def _channel_row(readings: Sequence[tuple[ChannelEnergy, float]]) -> ChannelRow:
+    latest = readings[-1][0]
+    energy = Energy.sum(channel.energy for channel, _ in readings if channel.energy is not None)
+    whole_s = math.fsum(duration_s for _, duration_s in readings)
+    covered_s = math.fsum(channel.coverage * duration_s for channel, duration_s in readings)
+    faults = dict.fromkeys(channel.fault for channel, _ in readings if channel.fault)
+    contained = ["already in the channel that contains it"] if not latest.counted else []
+    return ChannelRow(
+        label=latest.label,
+        channel_id=latest.channel_id,
+        component=latest.component.value,
+        meter=latest.meter,
+        energy=energy_text(energy),
+        provenance=energy.provenance.value if energy else UNAVAILABLE,
+        coverage=f"{100 * covered_s / whole_s:.0f} %" if whole_s > 0 else "",
+        note="; ".join([*contained, *faults]),
+    )
+
+
+def _runs(count: int) -> str:
+    return "One run is" if count == 1 else f"{count} runs are"
+
+
+def unit_texts(units: Mapping[str, Unit]) -> str:
+    """Return the energy of each unit, in one line."""
+    return ", ".join(per_unit_text(name, unit) for name, unit in units.items())

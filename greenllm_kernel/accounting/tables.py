@@ -1,0 +1,165 @@
+"""Records as tables of text, for a terminal or below a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from greenllm_kernel.accounting.record import Record, Status
+from greenllm_kernel.accounting.report import (
+    CellRow,
+    SessionPart,
+    StageRow,
+    Sum,
+    intensity_rows,
+    intensity_text,
+    session_part,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console, JustifyMethod, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+WIDE = 116
+"""Columns of a page from which a table has one for everything."""
+
+STYLES = {"measured": "green", "derived": "blue", "estimated": "yellow", "unavailable": "dim"}
+
+
+def print_records(to: Console, records: Sequence[Record], sources: Mapping[str, str] | None = None) -> None:
+    """Print a table of cells, of stages where some are named, and the totals, for each session of ``records``."""
+    sessions: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.started_at):
+        sessions.setdefault(record.session_id, []).append(record)
+    for members in sessions.values():
+        part = session_part(members, sources or {})
+        if len(sessions) > 1:
+            to.print(f"\n[bold]{part.when}[/]  {part.host}, session {part.session_id}")
+        is_narrow = to.width < WIDE
+        to.print(_cell_table(part, is_narrow))
+        if len(part.stages) > 1:
+            to.print(_stage_table(part.stages, is_narrow))
+        for line in _lines(part):
+            to.print(line, style="dim", markup=False, soft_wrap=True)
+    for record in intensity_rows(records):
+        to.print(f"Carbon intensity {intensity_text(record)}", style="dim", markup=False, soft_wrap=True)
+
+
+def _cell_table(part: SessionPart, is_narrow: bool) -> Table:
+    many = len(part.cells) > 1
+    columns: list[tuple[str, Callable[[CellRow], RenderableType]]] = [
+        ("Cell", lambda cell: _plain(cell.label)),
+        ("Name", partial(_name, with_stage=is_narrow)),
+    ]
+    if any(cell.stage for cell in part.cells) and not is_narrow:
+        columns.append(("Stage", lambda cell: _plain(cell.stage)))
+    columns.append((">Time", lambda cell: cell.sum.duration))
+    if is_narrow:
+        columns.append((">Energy, CO2e (95 %)", lambda cell: _energy(cell, with_mass=True)))
+    else:
+        columns.append((">Energy (95 %)", _energy))
+        if many:
+            columns.append((">Share", lambda cell: _share(cell.share)))
+        columns.append((">CO2e (95 %)", lambda cell: cell.sum.mass))
+    columns += [("Provenance", lambda cell: _provenance(cell.sum)), ("Status", _status)]
+    table = _table([title for title, _ in columns])
+    for cell in part.cells:
+        table.add_row(*(write(cell) for _, write in columns))
+    if many:
+        table.add_section()
+        total = CellRow("", "total", "", "", part.sum, None, (), Status.OK, "")
+        table.add_row(*(write(total) for title, write in columns[:-1]), "", style="bold")
+    return table
+
+
+def _stage_table(stages: Sequence[StageRow], is_narrow: bool) -> Table:
+    columns: list[tuple[str, Callable[[StageRow], RenderableType]]] = [
+        ("Stage", lambda row: _plain(row.stage)),
+        (">Runs", lambda row: str(row.sum.runs)),
+        (">Time", lambda row: row.sum.duration),
+        (">Energy (95 %)", lambda row: row.sum.energy),
+        (">Share", lambda row: _share(row.share)),
+        (">CO2e (95 %)", lambda row: row.sum.mass),
+        (">Mean power", lambda row: row.sum.power),
+        ("Provenance", lambda row: _provenance(row.sum)),
+    ]
+    if is_narrow:
+        columns = [column for column in columns if column[0] not in (">Share", ">Mean power")]
+    table = _table([title for title, _ in columns])
+    for row in stages:
+        table.add_row(*(write(row) for _, write in columns))
+    return table
+
+
+def _table(titles: Sequence[str]) -> Table:
+    """Return an empty table; a title that begins with ``>`` has its column aligned to the right.
+
+    Names and provenances give way where the page is too narrow; figures never do.
+    """
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for title in titles:
+        name = title.removeprefix(">")
+        gives_way = name in ("Name", "Provenance")
+        justify: JustifyMethod = "right" if title != name else "left"
+        table.add_column(name, justify=justify, no_wrap=not gives_way, max_width=44 if gives_way else None)
+    return table
+
+
+def _name(cell: CellRow, with_stage: bool) -> Text:
+    from rich.text import Text
+
+    text = Text(cell.name, no_wrap=True, overflow="ellipsis")
+    if cell.sum.runs > 1 and cell.label:
+        text.append(f" x {cell.sum.runs}", "dim")
+    for line in (cell.stage if with_stage else "", cell.source):
+        if line:
+            text.append(f"\n{line}", "dim")
+    return text
+
+
+def _energy(cell: CellRow, with_mass: bool = False) -> Text:
+    from rich.text import Text
+
+    text = Text(cell.sum.energy)
+    if with_mass:
+        text.append(f"\n{cell.sum.mass}")
+    for unit in cell.units:
+        text.append(f"\n{unit}", "dim")
+    return text
+
+
+def _provenance(total: Sum) -> Text:
+    from rich.text import Text
+
+    text = Text(total.provenance, STYLES[total.provenance])
+    if total.missing:
+        text.append(f"\nwithout {total.missing}", "dim")
+    return text
+
+
+def _status(cell: CellRow) -> Text:
+    from rich.text import Text
+
+    return Text(cell.status.value, "" if cell.status is Status.OK else "red")
+
+
+def _plain(text: str) -> Text:
+    from rich.text import Text
+
+    return Text(text)
+
+
+def _share(share: float | None) -> str:
+    if share is None:
+        return ""
+    return "< 1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
+
+
+def _lines(part: SessionPart) -> list[str]:
+    unknown = [f"{row.label}: {row.note}" for row in part.channels if row.energy == "unavailable"]
+    return [*(f"Unavailable: {line}" for line in unknown), *part.notes]

@@ -1,0 +1,208 @@
+"""Sums over records: one cell over all its runs, one stage, or everything that was recorded.
+
+A sum counts each joule of nested windows once: a record whose ancestor (by ``parent_run_id``) is in the same sum adds
+nothing to it. Two windows that overlap without one being inside the other (async cells, kernel subshells) both saw the
+whole machine, so the energy of their common time is in a sum over records twice; ``Totals.overlap_s`` says for how
+long. A session that measured them itself knows its energy without that (``Session``), and a sum over records does not.
+
+Sums of different cells may overlap too: a cell's total is what the machine drew while that cell ran.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from greenllm_kernel.accounting.record import Record, Status
+from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Interval, Provenance
+
+WALL_CLOCK_STEP_S = 1e-3
+"""Resolution of ``Record.started_at`` in JSON, s."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What several records come to.
+
+    Attributes:
+        runs: how many windows were added (those nested in another one of the sum not counted).
+        duration_s: time in which at least one of them was open, s.
+        overlap_s: time that is in the sum twice or more because windows overlapped, s.
+        energy: all that was drawn, J; None where no record knows.
+        mass_gco2e: emissions of the records that have any; None where none has.
+        interval_gco2e: its 95 % interval.
+        unavailable: ids of the channels that are missing, wholly or for a time, from at least one record.
+        runs_without_energy: how many of the runs know no energy at all; the sum lacks them.
+        runs_without_emissions: how many of the runs know no emissions; ``mass_gco2e`` lacks them.
+    """
+
+    runs: int
+    duration_s: float
+    overlap_s: float
+    energy: Energy | None
+    mass_gco2e: float | None
+    interval_gco2e: Interval | None
+    unavailable: tuple[str, ...]
+    runs_without_energy: int
+    runs_without_emissions: int
+
+    @property
+    def provenance(self) -> Provenance:
+        """The weakest provenance in the sum; ``UNAVAILABLE`` only where nothing is known."""
+        return self.energy.provenance if self.energy else Provenance.UNAVAILABLE
+
+
+@dataclass(frozen=True)
+class CellTotals:
+    """One cell (or one window outside cells, by its name) over all its runs.
+
+    Attributes:
+        key: what the runs have in common: the session, and the cell's id or the name.
+        totals: over all runs.
+        latest: the latest run; name, stage and status are its.
+    """
+
+    key: tuple[str, str]
+    totals: Totals
+    latest: Record
+
+    @property
+    def name(self) -> str:
+        return self.latest.name
+
+    @property
+    def stage(self) -> str | None:
+        return self.latest.stage
+
+    @property
+    def status(self) -> Status:
+        return self.latest.status
+
+    @property
+    def execution_count(self) -> int | None:
+        return self.latest.execution_count
+
+
+def total(records: Iterable[Record]) -> Totals:
+    """Return the sum of ``records``, each nested window counted only as part of the one around it."""
+    counted = outermost(list(records))
+    energy = Energy.sum(record.gross for record in counted if record.gross is not None)
+    mass_gco2e, interval_gco2e = _emissions(counted)
+    duration_s, overlap_s = _time(counted)
+    return Totals(
+        runs=len(counted),
+        duration_s=duration_s,
+        overlap_s=overlap_s,
+        energy=energy,
+        mass_gco2e=mass_gco2e,
+        interval_gco2e=interval_gco2e,
+        unavailable=tuple(dict.fromkeys(channel for record in counted for channel in record.unavailable)),
+        runs_without_energy=sum(record.gross is None for record in counted),
+        runs_without_emissions=sum(record.emissions is None for record in counted),
+    )
+
+
+def by_cell(records: Iterable[Record]) -> list[CellTotals]:
+    """Return each cell's sum over its runs, in the order in which the cells first ran.
+
+    A window opened inside a cell (``measure()``) belongs to that cell's sum and has no row of its own; outside of
+    cells (a script, a command) windows of one name make one row.
+    """
+    cells: dict[tuple[str, str], list[Record]] = {}
+    for record in outermost(sorted(records, key=_start)):
+        key = (record.session_id, record.cell_id) if record.cell_id else (record.session_id, f"name {record.name}")
+        cells.setdefault(key, []).append(record)
+    return [CellTotals(key=key, totals=total(runs), latest=runs[-1]) for key, runs in cells.items()]
+
+
+def by_stage(records: Iterable[Record]) -> dict[str, Totals]:
+    """Return the sum of each stage that was named, in the order in which the stages first began.
+
+    A stage holds what its own windows drew. Stages may lie inside each other and inside cells: each sum is right by
+    itself, and they need not add up to the total.
+    """
+    stages: dict[str, list[Record]] = {}
+    for record in sorted(records, key=_start):
+        if record.stage:
+            stages.setdefault(record.stage, []).append(record)
+    return {stage: total(members) for stage, members in stages.items()}
+
+
+def intensities(records: Iterable[Record]) -> Mapping[CarbonIntensity, int]:
+    """Return the carbon intensities that the records were computed with, and how many used each."""
+    found: dict[CarbonIntensity, int] = {}
+    for record in records:
+        if record.emissions is not None:
+            found[record.emissions.intensity] = found.get(record.emissions.intensity, 0) + 1
+    return found
+
+
+def outermost(records: Sequence[Record]) -> list[Record]:
+    """Return those of ``records`` that lie inside no other one of them."""
+    parents = {record.run_id: record.parent_run_id for record in records}
+
+    def is_nested(record: Record) -> bool:
+        seen = {record.run_id}
+        parent = record.parent_run_id
+        while parent is not None and parent not in seen:
+            if parent in parents:
+                return True
+            seen.add(parent)
+            parent = parents.get(parent)
+        return False
+
+    return [record for record in records if not is_nested(record)]
+
+
+def _emissions(records: Sequence[Record]) -> tuple[float | None, Interval | None]:
+    """Records under one intensity share its error, so their energies are added before it is applied.
+
+    Sums under different intensities have their half-widths added linearly, the widest that they can combine to.
+    """
+    groups: dict[Hashable, list[Record]] = {}
+    for record in records:
+        if record.emissions is not None and record.gross is not None:
+            groups.setdefault((record.emissions.intensity, record.emissions.pue), []).append(record)
+    if not groups:
+        return None, None
+    parts = [_emissions_of(group) for group in groups.values()]
+    mass = math.fsum(part.mass_gco2e for part in parts)
+    low = math.fsum(part.interval_gco2e[0] for part in parts)
+    high = math.fsum(part.interval_gco2e[1] for part in parts)
+    return mass, (low, high)
+
+
+def _emissions_of(group: Sequence[Record]) -> Emissions:
+    first = group[0].emissions
+    energy = Energy.sum(record.gross for record in group if record.gross is not None)
+    assert first is not None and energy is not None
+    return Emissions.of(energy, first.intensity, first.pue)
+
+
+def _time(records: Sequence[Record]) -> tuple[float, float]:
+    """Return the time covered by any window, and the time covered more than once, both in seconds.
+
+    Sessions on different hosts draw different energy, so only windows of one host can overlap.
+    """
+    hosts: dict[str, list[tuple[float, float]]] = {}
+    for record in records:
+        begin_s = record.started_at.timestamp()
+        hosts.setdefault(record.host, []).append((begin_s, begin_s + record.duration_s))
+    covered_s = 0.0
+    for spans in hosts.values():
+        end_s = -math.inf
+        for begin, end in sorted(spans):
+            covered_s += max(0.0, end - max(begin, end_s))
+            end_s = max(end_s, end)
+    whole_s = math.fsum(record.duration_s for record in records)
+    overlap_s = whole_s - covered_s
+    # Labels of begin are rounded to a millisecond, so windows that follow each other seem to overlap by up to that.
+    if overlap_s <= WALL_CLOCK_STEP_S * len(records):
+        return whole_s, 0.0
+    return covered_s, overlap_s
+
+
+def _start(record: Record) -> datetime:
+    return record.started_at

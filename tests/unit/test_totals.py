@@ -1,0 +1,127 @@
+"""Sums over records add what is independent in squares, what is common linearly, and nothing twice."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from greenllm_kernel.accounting.record import Status
+from greenllm_kernel.accounting.totals import by_cell, by_stage, intensities, total
+from greenllm_kernel.metering.meter import Component
+from greenllm_kernel.quantities import Emissions, Provenance
+from made_records import FRANCE, GERMANY, channel, estimated, measured, record
+
+
+def test_random_parts_add_in_squares_and_a_sensors_gain_linearly() -> None:
+    totals = total([record(measured(100, random_j=3, gain_j=5)), record(measured(200, random_j=4, gain_j=10))])
+    assert totals.energy is not None
+    assert totals.energy.value_j == 300
+    assert totals.energy.random_j == pytest.approx(5)
+    assert totals.energy.scale_j == {"gpu:0": 15}
+
+
+def test_runs_of_one_cell_add_up() -> None:
+    cells = by_cell(
+        [
+            record(measured(100), name="train", begin_s=0, cell_id="a", execution_count=1, status=Status.ERROR),
+            record(measured(7), name="evaluate", begin_s=20, cell_id="b", execution_count=2),
+            record(measured(50), name="train", begin_s=40, cell_id="a", execution_count=3),
+        ]
+    )
+    assert [(cell.name, cell.totals.runs, cell.execution_count, cell.status) for cell in cells] == [
+        ("train", 2, 3, Status.OK),
+        ("evaluate", 1, 2, Status.OK),
+    ]
+    assert cells[0].totals.energy is not None
+    assert cells[0].totals.energy.value_j == 150
+    assert cells[0].totals.duration_s == 20
+
+
+def test_a_window_inside_another_is_counted_as_part_of_it() -> None:
+    outer = record(measured(100), name="cell", cell_id="a")
+    inner = record(measured(60), name="epoch", begin_s=1, duration_s=5, parent_run_id=outer.run_id)
+    innermost = record(measured(20), name="step", begin_s=1, duration_s=1, parent_run_id=inner.run_id)
+    totals = total([innermost, inner, outer])
+    assert totals.energy is not None
+    assert totals.energy.value_j == 100
+    assert totals.runs == 1
+    assert [cell.name for cell in by_cell([innermost, inner, outer])] == ["cell"]
+
+
+def test_a_nested_window_counts_by_itself_where_the_one_around_it_is_not_in_the_sum() -> None:
+    inner = record(measured(60), parent_run_id="a cell that is still running")
+    totals = total([inner])
+    assert totals.energy is not None
+    assert totals.energy.value_j == 60
+
+
+def test_records_that_name_each_other_as_parents_do_not_hang() -> None:
+    left = record(measured(1), run_id="left", parent_run_id="right")
+    right = record(measured(1), run_id="right", parent_run_id="left")
+    assert total([left, right]).runs in (0, 1, 2)
+
+
+def test_stages_hold_their_own_windows_wherever_these_lie() -> None:
+    cell = record(measured(100), name="cell")
+    train = record(measured(70), name="train", stage="train", begin_s=1, parent_run_id=cell.run_id)
+    epoch = record(measured(30), name="epoch", stage="train", begin_s=2, parent_run_id=train.run_id)
+    evaluate = record(measured(10), name="evaluate", stage="evaluate", begin_s=30)
+    stages = by_stage([evaluate, epoch, train, cell])
+    assert {stage: totals.energy.value_j for stage, totals in stages.items() if totals.energy} == {
+        "train": 70,
+        "evaluate": 10,
+    }
+    assert list(stages) == ["train", "evaluate"]
+
+
+def test_windows_that_overlap_say_for_how_long_they_are_in_the_sum_twice() -> None:
+    totals = total([record(measured(100), begin_s=0, duration_s=10), record(measured(80), begin_s=6, duration_s=10)])
+    assert totals.duration_s == 16
+    assert totals.overlap_s == 4
+    follows = total([record(measured(1), duration_s=9.9996), record(measured(1), begin_s=9.999, duration_s=5)])
+    assert follows.overlap_s == 0
+
+
+def test_windows_on_two_hosts_do_not_overlap() -> None:
+    totals = total([record(measured(1), host="a"), record(measured(1), host="b")])
+    assert (totals.duration_s, totals.overlap_s) == (20, 0)
+
+
+def test_what_is_missing_is_listed_and_not_taken_for_zero() -> None:
+    dram = channel("dram", Component.DRAM, None, fault="unreadable")
+    gpu = channel("gpu:0", Component.GPU, measured(10))
+    totals = total([record(channels=[gpu, dram]), record(None), record(measured(5), intensity=None)])
+    assert totals.unavailable == ("dram", "gpu:0")
+    assert totals.runs_without_energy == 1
+    assert totals.runs_without_emissions == 2
+    assert total([record(None)]).energy is None
+    assert total([]).provenance is Provenance.UNAVAILABLE
+
+
+def test_a_total_is_as_good_as_its_weakest_part() -> None:
+    assert total([record(measured(90)), record(estimated(10, 4))]).provenance is Provenance.ESTIMATED
+
+
+def test_one_intensitys_error_is_common_to_all_its_records() -> None:
+    parts = [record(measured(3.6e6, random_j=1e5)) for _ in range(4)]
+    totals = total(parts)
+    together = Emissions.of(measured(4 * 3.6e6, random_j=2e5), FRANCE)
+    assert totals.mass_gco2e == pytest.approx(4 * 56)
+    assert totals.interval_gco2e == pytest.approx(together.interval_gco2e)
+
+
+def test_masses_under_two_intensities_add_with_the_widest_interval() -> None:
+    france, germany = record(measured(3.6e6)), record(measured(3.6e6), intensity=GERMANY)
+    totals = total([france, germany])
+    assert totals.mass_gco2e == pytest.approx(56 + 381)
+    assert totals.interval_gco2e == pytest.approx((30 + 259, 105 + 561))
+    assert intensities([france, germany, france]) == {FRANCE: 2, GERMANY: 1}
+
+
+def test_a_records_json_sums_to_the_same() -> None:
+    """Through the ledger the parts of the uncertainty stay apart."""
+    parts = [record(measured(100, random_j=3, gain_j=5)), record(measured(200, random_j=4, gain_j=10))]
+    again = total([type(part).from_dict(part.to_dict()) for part in parts])
+    assert again.energy is not None
+    assert again.energy.standard_uncertainty_j == pytest.approx(math.hypot(5, 15))
