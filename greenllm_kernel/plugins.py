@@ -10,6 +10,7 @@ from typing import Any
 import pluggy
 
 from greenllm_kernel import hookspecs
+from greenllm_kernel.errors import GreenLLMError
 
 Fault = Callable[[str], None]
 """Takes a sentence for the user about a plugin that failed."""
@@ -98,17 +99,17 @@ class Plugins:
         def call(**arguments: Any) -> Any:
             try:
                 return implementation.function(*(arguments[name] for name in implementation.argnames))
+            except GreenLLMError as error:
+                self._on_fault(f"{implementation.plugin_name}: {error}")
             except (Exception, SystemExit) as error:
                 self._on_fault(f"plugin {implementation.plugin_name} failed in {hook}: {described(error)}")
-                return None
+            return None
 
         return call
 
 
 def described(error: BaseException) -> str:
     """Return an error in one line: its type where that is not ours, and its message."""
-    from greenllm_kernel.errors import GreenLLMError
-
     message = " ".join(str(error).split())
     if isinstance(error, GreenLLMError):
         return message

@@ -15,13 +15,13 @@ HANG_S = 2.0
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 """Pauses after the first, second, ... read in a row that raised, s."""
 
-CPU_SHARE = 0.008
-"""The share of a core one meter's reading may take; above it, it reads less often."""
+CPU_SHARE = 0.007
+"""The share of a core one meter's reading should stay below; above it, it reads less often."""
 
 JUDGE_EVERY_S = 1.0
 """How often the share is looked at, s."""
 
-MOST_STRIDE = 16
+MOST_STRIDE = 16.0
 """Reads are never spaced further apart than this many times the usual."""
 
 SHORTEST_PAUSE_S = 0.0005
@@ -52,7 +52,7 @@ class Reader:
         self._failures = 0
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._stride = 1
+        self._stride = 1.0
         self._judged_ns = time.monotonic_ns()
         self._judged_cpu_s = 0.0
 
@@ -130,10 +130,10 @@ class Reader:
         if not self._is_wanted or self._is_closed:
             return
         now_ns = time.monotonic_ns()
-        due = [key for key, schedule in self._schedules.items() if schedule.due_ns - schedule.slack_ns <= now_ns]
-        if due and min(self._schedules[key].due_ns for key in due) <= now_ns:
-            self._read(due)
         next_ns = min((schedule.due_ns for schedule in self._schedules.values()), default=now_ns + 10**9)
+        if next_ns <= now_ns:
+            self._read([key for key, schedule in self._schedules.items() if schedule.joins(now_ns)])
+            next_ns = min(schedule.due_ns for schedule in self._schedules.values())
         after_ns = time.monotonic_ns()
         self._account(after_ns)
         self._wake.wait(max(SHORTEST_PAUSE_S, (next_ns - after_ns) / 1e9))
@@ -189,9 +189,7 @@ class Reader:
             return
         share = (self.cpu_s - self._judged_cpu_s) / elapsed_s
         self._judged_ns, self._judged_cpu_s = now_ns, self.cpu_s
-        if share > CPU_SHARE:
-            self._stride = min(MOST_STRIDE, self._stride * 2)
-        elif share < CPU_SHARE / 3 and self._stride > 1:
-            self._stride //= 2
+        change = min(2.0, max(0.5, share / CPU_SHARE))
+        self._stride = min(MOST_STRIDE, max(1.0, self._stride * change))
         for schedule in self._schedules.values():
             schedule.stride = self._stride

@@ -104,8 +104,7 @@ class Sampler:
         """Stop reading and give the meters back."""
         with self._lock:
             self._is_closed = True
-            readers, self._readers = self._readers, []
-        for reader in readers:
+        for reader in self._readers:
             reader.close()
 
     def _find(self) -> None:
@@ -172,4 +171,3 @@ class Sampler:
                 if all(trace.channel.is_estimate for trace in reader.traces) and parts <= sensed:
                     reader.supersede()
         self._found.set()
-

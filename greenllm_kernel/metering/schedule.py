@@ -48,15 +48,16 @@ class Schedule:
         self._period_ns = trace.channel.update_period_s * 1e9
         self._due_ns = 0
         self._slack_ns = 0
+        self._early_ns = 0
         self._burst_left = 0
         self._eager_until_ns = 0
         self._checked_ns = 0
         self._checks = 0
-        self.stride = 1
+        self.stride = 1.0
 
     def begin(self, now_ns: int) -> None:
         """A window opened or closed: read at once, and learn the ticks where they are unknown."""
-        self._due_ns = now_ns
+        self._due_ns, self._early_ns = now_ns, 0
         self._burst_left = BURST_READS * BURST_TICKS
         self._eager_until_ns = now_ns + int(EAGER_TICKS * max(self._period_ns, READ_PERIOD_S * 1e9))
 
@@ -69,15 +70,20 @@ class Schedule:
         """When to read next."""
         return self._due_ns
 
-    @property
-    def slack_ns(self) -> int:
-        """How much earlier than due the read may come, to share a round with others."""
-        return self._slack_ns
+    def joins(self, now_ns: int) -> bool:
+        """Whether to be read in a round at ``now_ns``: due, nearly so, or spaced widely and in mid-tick just now."""
+        if now_ns >= self._due_ns - self._slack_ns:
+            return True
+        clock = self._trace.clock
+        if clock is None or now_ns < self._due_ns - self._early_ns:
+            return False
+        upcoming = clock.next_tick(now_ns)
+        return upcoming is not None and 0.25 < (upcoming[0] - now_ns) / clock.period_ns < 0.75
 
     def was_read(self, at_ns: int) -> None:
         """Set the next read after one at ``at_ns``."""
         clock = self._trace.clock
-        stride = 1 if at_ns < self._eager_until_ns else self.stride
+        stride = 1.0 if at_ns < self._eager_until_ns else self.stride
         if clock is None:
             spacing_ns = max(READ_PERIOD_S * 1e9, self._period_ns) * stride
             self._set(at_ns + spacing_ns, spacing_ns / 4)
@@ -90,23 +96,25 @@ class Schedule:
         tick_ns, half_ns = upcoming
         period_ns = clock.period_ns
         is_beside_tick = min(tick_ns - at_ns, period_ns - (tick_ns - at_ns)) < period_ns / 4
+        skipped_ns = round(stride - 1) * period_ns
+        self._early_ns = int(skipped_ns / 2)
         if is_beside_tick:
             middle_ns = tick_ns + (0.5 if tick_ns - at_ns < period_ns / 2 else -0.5) * period_ns
             self._set(middle_ns, period_ns / 5)
         elif half_ns > NARROW_TO * period_ns:
-            self._set(tick_ns, 0)
-        elif at_ns - self._checked_ns > CHECK_EVERY_NS:
+            self._set(tick_ns + skipped_ns, 0)
+        elif at_ns - self._checked_ns > max(CHECK_EVERY_NS, 4 * skipped_ns):
             self._checked_ns = at_ns
             self._checks += 1
             side = 1 if self._checks % 2 else -1
             self._set(tick_ns + side * (half_ns + CHECK_MARGIN_NS), 0)
         else:
-            self._set(tick_ns + (stride - 0.5) * period_ns, period_ns / 5)
+            self._set(tick_ns + period_ns / 2 + skipped_ns, period_ns / 5)
 
     def _set(self, due_ns: float, slack_ns: float) -> None:
         self._due_ns, self._slack_ns = int(due_ns), int(slack_ns)
 
-    def _burst_spacing_ns(self, stride: int) -> int:
+    def _burst_spacing_ns(self, stride: float) -> int:
         if self._burst_left > 0:
             self._burst_left -= 1
             return int(self._period_ns / BURST_READS)

@@ -39,6 +39,9 @@ STALE_S = 2.0
 KEPT_KNOTS = 1500
 """Knots kept in memory: over two minutes at 10 a second. Open windows keep their own opening edge."""
 
+REFINED_KNOTS = 16
+"""How many knots back a clock that has just been locked is believed."""
+
 EXTRAPOLATION_UNCERTAINTY = 0.3
 """Relative standard uncertainty of power beyond the knots: a cell's load is not that of the instant beside it."""
 
@@ -51,14 +54,14 @@ class Knot:
     """An instant at which the cumulative energy is known.
 
     ``half_ns`` is the half-width of the instant's interval. ``variance_j2`` (what interpolated power, resets and
-    gaps have added) and ``covered_ns`` (time with valid readings) accumulate since the trace began.
+    gaps have added) and ``gap_ns`` (time without valid readings) accumulate since the trace began.
     """
 
     t_ns: float
     joules: float
     half_ns: float
     variance_j2: float
-    covered_ns: float
+    gap_ns: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Edge:
 
     ``low_w`` and ``high_w`` bound the power around the edge; ``after_ns`` is the knot before it (None before the
     first), so that edges between the same two knots are known as such, and ``rate_w`` the standard uncertainty of
-    the mean power between them; ``covered_ns`` as for a knot.
+    the mean power between them; ``gap_ns`` as for a knot.
     """
 
     t_ns: int
@@ -78,7 +81,7 @@ class Edge:
     high_w: float
     after_ns: float | None
     rate_w: float
-    covered_ns: float
+    gap_ns: float
 
 
 class Trace:
@@ -99,9 +102,10 @@ class Trace:
         self._powers: deque[tuple[float, float]] = deque(maxlen=KEPT_KNOTS)
         self._last_read_ns: int | None = None
         self._last_change_ns = 0.0
+        self._has_loose_knots = False
         self._joules = 0.0
         self._variance_j2 = 0.0
-        self._covered_ns = 0.0
+        self._gap_ns = 0.0
         self._lost_at: int | None = None
 
     def rest(self) -> None:
@@ -207,7 +211,7 @@ class Trace:
             spread_w = max(abs(power_w - previous[1]), mean_w if is_gap else 0.0)
             self._joules += mean_w * span_s
             self._variance_j2 += (spread_w * span_s) ** 2 / 12
-            self._covered_ns += 0.0 if is_gap else t_ns - previous[0]
+            self._gap_ns += t_ns - previous[0] if is_gap else 0.0
         self._append(t_ns, 0.0)
         self._read_at(reading.t_ns)
 
@@ -223,11 +227,11 @@ class Trace:
             self._last_change_ns = reading.t_ns
         elif step.joules > 0 or step.is_break:
             t_ns, half_ns = self._refreshed_at(before_ns, reading.t_ns, step.is_break)
-            self._place(t_ns, half_ns, is_covered=not step.is_break)
+            self._place(t_ns, half_ns, is_gap=step.is_break)
             self._last_change_ns = reading.t_ns
         elif reading.t_ns - self._last_change_ns > 2.5 * self._period_ns:
             half_ns = self._period_ns / 2
-            self._place(reading.t_ns - half_ns, half_ns, is_covered=True)
+            self._place(reading.t_ns - half_ns, half_ns, is_gap=False)
         self._read_at(reading.t_ns)
 
     def _refreshed_at(self, before_ns: int, at_ns: int, is_break: bool) -> tuple[float, float]:
@@ -239,39 +243,43 @@ class Trace:
             found = self.clock.observe(before_ns, at_ns)
         else:
             found = self.clock.last_tick(at_ns) or ((earliest + at_ns) / 2, (at_ns - earliest) / 2)
-        if self.clock.is_locked and self._knots[-1].half_ns > self.clock.period_ns / 8:
+        if self.clock.is_locked and self._has_loose_knots:
             self._refine(found[0])
         return found
 
     def _refine(self, tick_ns: float) -> None:
-        """Move the knots placed before the clock was locked onto the ticks it now knows."""
+        """Move knots placed before the clock was locked onto the ticks it now knows."""
         assert self.clock is not None
+        self._has_loose_knots = False
         period_ns = self.clock.period_ns
-        refined: list[Knot] = []
-        for knot in reversed(self._knots):
-            count = round((tick_ns - knot.t_ns) / period_ns)
-            t_ns = tick_ns - count * period_ns
-            near = knot.half_ns > self.clock.period_ns / 8 and 1 <= count <= 16
-            if not near or abs(t_ns - knot.t_ns) > knot.half_ns + period_ns / 8:
-                break
-            half_ns = min(knot.half_ns, period_ns / 16)
-            refined.append(replace(knot, t_ns=t_ns, half_ns=half_ns))
-        for _ in refined:
-            self._knots.pop()
-        for knot in reversed(refined):
+        recent = [self._knots.pop() for _ in range(min(REFINED_KNOTS, len(self._knots)))]
+        for knot in reversed(recent):
+            if knot.half_ns > period_ns / 8:
+                knot = self._refined(knot, tick_ns, period_ns)
             if not self._knots or knot.t_ns > self._knots[-1].t_ns:
                 self._knots.append(knot)
 
-    def _place(self, t_ns: float, half_ns: float, is_covered: bool) -> None:
+    def _refined(self, knot: Knot, tick_ns: float, period_ns: float) -> Knot:
+        """Return a loose knot on its tick, or as it is where its read was too close to a tick to tell which."""
+        read_ns = knot.t_ns + knot.half_ns
+        half_ns = period_ns / 16
+        count = math.ceil((tick_ns - read_ns) / period_ns)
+        t_ns = tick_ns - count * period_ns
+        is_clear = t_ns + half_ns < read_ns < t_ns + period_ns - half_ns
+        is_clear = is_clear and t_ns >= knot.t_ns - knot.half_ns - half_ns and count <= REFINED_KNOTS
+        return replace(knot, t_ns=t_ns, half_ns=half_ns) if is_clear else knot
+
+    def _place(self, t_ns: float, half_ns: float, is_gap: bool) -> None:
         last = self._knots[-1]
         t_ns = max(t_ns, last.t_ns + 1)
-        self._covered_ns += t_ns - last.t_ns if is_covered else 0.0
+        self._gap_ns += t_ns - last.t_ns if is_gap else 0.0
         self._append(t_ns, half_ns)
         if not self._powers:
             self.history.add(t_ns, _mean_w(last, self._knots[-1]))
 
     def _append(self, t_ns: float, half_ns: float) -> None:
-        self._knots.append(Knot(t_ns, self._joules, half_ns, self._variance_j2, self._covered_ns))
+        self._knots.append(Knot(t_ns, self._joules, half_ns, self._variance_j2, self._gap_ns))
+        self._has_loose_knots = self._has_loose_knots or half_ns > self._period_ns / 8
 
     def _read_at(self, t_ns: int) -> None:
         self._last_read_ns = t_ns
@@ -314,7 +322,7 @@ class Trace:
         else:
             part, share = (least + most) / 2, math.sqrt(12)
         shape_j = max(0.0, most - least) * span_s / share
-        clock_j = mean_w / 1e9 / math.sqrt(3) * math.hypot(left.half_ns * (1 - fraction), right.half_ns * fraction)
+        clock_j = high_w / 1e9 / math.sqrt(3) * math.hypot(left.half_ns * (1 - fraction), right.half_ns * fraction)
         return Edge(
             t_ns=t_ns,
             joules=left.joules + part * span_s,
@@ -324,7 +332,7 @@ class Trace:
             high_w=high_w,
             after_ns=left.t_ns,
             rate_w=mean_w * math.hypot(left.half_ns, right.half_ns) / math.sqrt(3) / (right.t_ns - left.t_ns),
-            covered_ns=left.covered_ns + (right.covered_ns - left.covered_ns) * fraction,
+            gap_ns=left.gap_ns + (right.gap_ns - left.gap_ns) * fraction,
         )
 
     def _beyond(self, knot: Knot, t_ns: int) -> Edge | None:
@@ -348,7 +356,7 @@ class Trace:
             high_w=2 * power_w,
             after_ns=knot.t_ns if is_after else None,
             rate_w=EXTRAPOLATION_UNCERTAINTY * power_w,
-            covered_ns=knot.covered_ns + away_s * 1e9,
+            gap_ns=knot.gap_ns + (t_ns - until_ns),
         )
 
     def _power_near(self, is_after: bool) -> float | None:

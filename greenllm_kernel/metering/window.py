@@ -133,7 +133,8 @@ class Window:
         if start is None or closing is None or closing.t_ns < start.t_ns:
             return Draw(trace.channel, reader.name, None, 0.0, True, fault or "no reading in this window")
         duration_ns = max(1, closing_ns - self.opened_ns)
-        coverage = min(1.0, max(0.0, (closing.covered_ns - start.covered_ns) / duration_ns))
+        read_ns = closing.t_ns - start.t_ns - (closing.gap_ns - start.gap_ns)
+        coverage = min(1.0, max(0.0, read_ns / duration_ns))
         if coverage > 0.99:
             fault = None
         elif fault is None:

@@ -70,4 +70,3 @@ def _check_expression(unit: str, expression: str) -> None:
         compile(expression, "<--per>", "eval")
     except SyntaxError as error:
         raise UsageError(f"--per {unit}={expression}: not a Python expression ({error.msg})") from error
-

@@ -96,13 +96,14 @@ class Extension:
     def _show(self, run: Run) -> None:
         from greenllm_kernel.notebook.display import bundle
 
-        publisher = self.shell.display_pub
+        publisher: Any = self.shell.display_pub
         transient = {"display_id": run.run_id}
         if self._kernel is not None:
             header = publisher.parent_header
 
             def show_again(record: Record) -> None:
-                publisher.set_thread_parent({"header": header})
+                if hasattr(publisher, "set_thread_parent"):  # ipykernel 7: each thread has a parent of its own
+                    publisher.set_thread_parent(header)
                 publisher.publish(bundle(record), transient=transient, update=True)
 
             self._shown[run.run_id] = show_again

@@ -27,7 +27,7 @@ class EnergyMagics(Magics):
         super().__init__(extension.shell)
         self._extension = extension
 
-    @line_magic("energy")
+    @line_magic("energy")  # type: ignore[arg-type]
     def line(self, line: str) -> None:
         """Measure every cell, or see what was measured.
 
@@ -42,7 +42,7 @@ class EnergyMagics(Magics):
             raise UsageError(f"%energy {line.strip()} is unknown; there is %energy {'|'.join(COMMANDS)}")
         getattr(self, f"_{command}")()
 
-    @cell_magic("energy")
+    @cell_magic("energy")  # type: ignore[arg-type]
     @with_cell_arguments
     def cell(self, line: str, cell: str | None) -> Any:
         """Measure this cell's energy and emissions; otherwise it runs as without this line."""
@@ -50,7 +50,7 @@ class EnergyMagics(Magics):
         if cell is None:
             self._extension.tracker.measure_this_cell(options)
             return None
-        return self.shell.run_cell(f"%%energy {line}\n{cell}").result
+        return self._extension.shell.run_cell(f"%%energy {line}\n{cell}").result
 
     def _on(self) -> None:
         self._extension.measure_every_cell(True)

@@ -16,7 +16,7 @@ from greenllm_kernel.notebook.cells import Cells, cell_id_of, energy_figures
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Provenance
 
 KEPT_POWERS = 600
-"""Power messages kept for pages that join; older ones are thinned."""
+"""Power messages kept for pages that join: the last two and a half minutes of measuring."""
 
 Message = dict[str, Any]
 
@@ -47,14 +47,12 @@ class Messages:
                 "host": session.host,
                 "measuring": self._measures_every_cell(),
                 "ready": sampler.has_found,
-                "channels": [
-                    _channel(trace, reader.name) for reader in sampler.readers for trace in reader.traces
-                ],
+                "channels": [_channel(trace, reader.name) for reader in sampler.readers for trace in reader.traces],
                 "unusable": [
                     {"meter": meter.name, "reason": meter.reason[:2000], "remedy": meter.remedy[:2000]}
                     for meter in sampler.unusable
                 ],
-                "intensity": _intensity(session.intensity) if sampler.has_found else None,
+                "intensity": _intensity(session.intensity) if session.has_intensity else None,
                 "warnings": [warning[:2000] for warning in session.warnings[-20:]],
             }
         )
@@ -103,6 +101,13 @@ class Messages:
             }
         )
 
+    @property
+    def state(self) -> str:
+        """What pages should be greeted anew about: it changes with the meters, their faults and the warnings."""
+        session = self._session
+        faults = [trace.fault for trace in session.sampler.traces]
+        return f"{session.sampler.has_found} {session.has_intensity} {faults} {len(session.warnings)}"
+
     def past_powers(self) -> list[Message]:
         """Power messages already sent, oldest first."""
         return list(self._powers)
@@ -147,9 +152,7 @@ def _intensity(intensity: CarbonIntensity | None) -> Message | None:
 
 
 def _counted_once(traces: list[Trace], powers: dict[str, float | None]) -> float | None:
-    known = {
-        trace.channel.id: power_w for trace in traces if (power_w := powers[trace.channel.id]) is not None
-    }
+    known = {trace.channel.id: power_w for trace in traces if (power_w := powers[trace.channel.id]) is not None}
     outer = {trace.channel.id: trace.channel.inside for trace in traces}
 
     def is_contained(channel_id: str) -> bool:
@@ -158,5 +161,3 @@ def _counted_once(traces: list[Trace], powers: dict[str, float | None]) -> float
 
     parts = [power_w for channel_id, power_w in known.items() if not is_contained(channel_id)]
     return sum(parts) if parts else None
-
-

@@ -38,4 +38,3 @@ def status_text(session: Session, measures_every_cell: bool) -> str:
     lines.append(f"Own cost: {sampler.cpu_s:.2f} s of processor time for reading sensors")
     lines += [f"Warning: {warning}" for warning in session.warnings]
     return "\n".join(lines)
-

@@ -75,9 +75,13 @@ class Stream:
 
     def _run(self) -> None:
         cell_at = all_at = 0.0
+        greeted = ""
         while not self._is_closed:
             self._send_changes()
             now = time.monotonic()
+            if (state := self._messages.state) != greeted:
+                greeted = state
+                self._post(self._messages.hello())
             if not self._session.unsettled_runs:
                 self._wait_for_work()
                 cell_at = all_at = 0.0
@@ -85,6 +89,7 @@ class Stream:
             if now >= all_at:
                 self._post(self._messages.hello())
                 self._post(self._messages.totals())
+                greeted = self._messages.state
                 all_at = now + ALL_EVERY_S
             if now >= cell_at:
                 for cell_id in self._messages.running:

@@ -135,14 +135,13 @@ class CellTracker:
     def _opened(self, info: ExecutionInfo | None) -> Run:
         source = (info.raw_cell if info is not None else None) or ""
         cell_id = info.cell_id if info is not None else None
-        return self._session().open(
-            name_of(source), cell_id=cell_id or fallback_id(source), execution_count=self._shell.execution_count
-        )
+        return self._session().open(name_of(source), cell_id=cell_id or fallback_id(source))
 
     def _close(self, frame: Frame, run: Run, result: ExecutionResult) -> None:
         options = frame.options
         error = result.error_before_exec or result.error_in_exec
         status = Status.OK if error is None else status_of(type(error))
+        run.execution_count = result.execution_count
         run.close(status)
         if options is None:
             return

@@ -7,8 +7,9 @@ import statistics
 import time
 from pathlib import Path
 
-from figure import Figure
 from jupyter_client.manager import start_new_kernel
+
+from figure import Figure
 
 PAIRS = 60
 

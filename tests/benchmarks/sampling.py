@@ -11,9 +11,7 @@ from standins.nvml import Gpu
 
 def figures(folder: Path) -> list[Figure]:
     """Return the sampler's share of a core, and the growth of a pure-Python loop's own CPU time, %."""
-    gpus = [
-        Gpu(period_s=1.5 + 0.2 * index, counter_phase_s=0.011 * index, latency_s=0.0003) for index in range(8)
-    ]
+    gpus = [Gpu(period_s=1.5 + 0.2 * index, counter_phase_s=0.011 * index, latency_s=0.0003) for index in range(8)]
     asleep = run("sampler_cost.py", folder, gpus, is_busy=False)
     busy = run("sampler_cost.py", folder, gpus, is_busy=True)
     loop = run("loop_growth.py", folder, gpus)

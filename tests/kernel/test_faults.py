@@ -8,11 +8,11 @@ import time
 from dataclasses import replace
 
 import pytest
-from live import LiveKernel
-from standins import nvml
 
 from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.accounting.record import MIME_TYPE, Status
+from live import LiveKernel
+from standins import nvml
 
 
 @pytest.fixture
