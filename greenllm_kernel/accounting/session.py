@@ -227,7 +227,8 @@ class Session:
     def _attend(self) -> None:
         """Wake the sampler for runs that have opened or closed, and whoever watches."""
         self.span.attend()
-        if any([run.attend() for run in self.unsettled_runs]):
+        news = [run.attend() for run in self.unsettled_runs]
+        if any(news):
             for event in self._watchers:
                 event.set()
 
