@@ -15,7 +15,7 @@ HANG_S = 2.0
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 """Pauses after the first, second, ... read in a row that raised, s."""
 
-CPU_SHARE = 0.007
+CPU_SHARE = 0.005
 """The share of a core one meter's reading should stay below; above it, it reads less often."""
 
 JUDGE_EVERY_S = 1.0

@@ -23,7 +23,7 @@ def figures(folder: Path) -> list[Figure]:
             100 * loop["growth"],
             "%",
             0.5,
-            f"median of {loop['pairs']} pairs, standard error {100 * loop['standard_error']:.2f} %",
+            f"standard error {100 * loop['standard_error']:.2f} %; {loop['reads']} reads in {loop['pieces']} pieces",
         ),
     ]
 
