@@ -15,6 +15,7 @@ import pytest
 
 from command_line import POWER_W, CommandLine, Finished
 from greenllm_kernel.accounting.record import Record, Status
+from greenllm_kernel.quantities import Provenance
 
 TUTORIAL = Path(__file__).parents[2] / "notebooks" / "01-measure.ipynb"
 MEASURED = ["imports", "tokenize", "train", "evaluate", "one by one", "one batch", "write"]
@@ -60,7 +61,16 @@ def test_every_cell_has_energy_with_interval_and_provenance(tutorial: Tutorial) 
         assert record.status is Status.OK
         assert record.gross is not None
         low_j, high_j = record.gross.interval_j
-        assert low_j <= POWER_W * record.duration_s <= high_j, record.name
+        assert low_j <= record.gross.value_j <= high_j
+        assert record.provenance is Provenance.MEASURED
+
+
+def test_the_energy_is_what_the_virtual_meter_drew(tutorial: Tutorial) -> None:
+    for name in ("imports", "train", "one by one"):
+        record = tutorial.record(name)
+
+        assert record.gross is not None
+        assert record.gross.value_j == pytest.approx(POWER_W * record.duration_s, rel=0.05)
 
 
 def test_the_table_has_a_row_for_each_named_cell(tutorial: Tutorial) -> None:
