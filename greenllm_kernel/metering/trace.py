@@ -331,7 +331,7 @@ class Trace:
             low_w=low_w,
             high_w=high_w,
             after_ns=left.t_ns,
-            rate_w=mean_w * math.hypot(left.half_ns, right.half_ns) / math.sqrt(3) / (right.t_ns - left.t_ns),
+            rate_w=_rate_uncertainty_w(left, right),
             gap_ns=left.gap_ns + (right.gap_ns - left.gap_ns) * fraction,
         )
 
@@ -376,6 +376,15 @@ def _stepped(before_w: float, mean_w: float, after_w: float, fraction: float) ->
     """Return the energy (over the interval's length) up to ``fraction`` of a step from one level to another."""
     at = (mean_w - after_w) / (before_w - after_w)
     return before_w * min(fraction, at) + after_w * max(0.0, fraction - at)
+
+
+def _rate_uncertainty_w(left: Knot, right: Knot) -> float:
+    """Return the standard uncertainty of the mean power between two knots whose instants are not sure, W.
+
+    The mean power is the larger the shorter the interval really was: the upper side is the wider one, and is taken.
+    """
+    mean_w, loose_ns, span_ns = _mean_w(left, right), left.half_ns + right.half_ns, right.t_ns - left.t_ns
+    return mean_w * loose_ns / max(span_ns - loose_ns, span_ns / 4) / math.sqrt(3)
 
 
 def _mean_w(left: Knot, right: Knot) -> float:

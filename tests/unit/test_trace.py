@@ -207,3 +207,15 @@ def test_memory_does_not_grow_with_time():
     trace = driven.traces["gpu:0"]
     assert len(trace._knots) <= 1500
     assert len(trace.history.between(0, 2**63)) <= 500
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.054, 0.3, 1.0])
+def test_the_first_window_of_all_is_as_true_as_any(seconds):
+    results = []
+    for index in range(100):
+        driven = Driven([gpu(Constant(100.0), counter_phase_s=0.001 * index)])
+        start_ns, end_ns = driven.run(seconds)
+        driven.begin()
+        driven.run(0.6)
+        results.append((driven.energy("gpu:0", start_ns, end_ns), driven.truth_j("gpu:0", start_ns, end_ns)))
+    assert covered(results) >= 0.95
