@@ -322,7 +322,8 @@ class Trace:
         else:
             part, share = (least + most) / 2, math.sqrt(12)
         shape_j = max(0.0, most - least) * span_s / share
-        clock_j = high_w / 1e9 / math.sqrt(3) * math.hypot(left.half_ns * (1 - fraction), right.half_ns * fraction)
+        # Knots beside each other come from one clock, so their instants are off together.
+        clock_j = high_w / 1e9 / math.sqrt(3) * (left.half_ns * (1 - fraction) + right.half_ns * fraction)
         return Edge(
             t_ns=t_ns,
             joules=left.joules + part * span_s,
