@@ -33,6 +33,9 @@ TICKING_FROM_S = 0.015
 REACH_S = 2.0
 """How far before the first and after the last knot an edge may lie and still be extrapolated."""
 
+SHOWN_SPACING_S = 0.04
+"""Power shown from a counter is the mean over at least this, and over four refreshes: less is mostly jitter."""
+
 STALE_S = 2.0
 """A power older than this is not shown as the power now."""
 
@@ -96,6 +99,9 @@ class Trace:
         self._period_ns = channel.update_period_s * 1e9
         ticks = self._counts and channel.update_period_s >= TICKING_FROM_S
         self.clock = TickClock(self._period_ns) if ticks else None
+        self._shown_spacing_ns = max(SHOWN_SPACING_S * 1e9, 0.0 if ticks else 4 * self._period_ns)
+        self._shown_knot: Knot | None = None
+        self._shown_w: float | None = None
         self._counter = Counter(channel.wraps_at_j)
         self._lag_ns = (channel.averaging_window_s or 0.0) * 1e9 / 2
         self._knots: deque[Knot] = deque(maxlen=KEPT_KNOTS)
@@ -113,6 +119,7 @@ class Trace:
         with self._lock:
             self._knots.clear()
             self._powers.clear()
+            self._shown_knot = self._shown_w = None
             self._counter.forget()
             self._last_read_ns = None
             self._lost_at = None
@@ -193,7 +200,7 @@ class Trace:
                 return None
             if self._powers:
                 return self._powers[-1][1]
-            return _mean_w(self._knots[-2], self._knots[-1]) if len(self._knots) > 1 else None
+            return self._shown_w
 
     # Taking readings in.
 
@@ -274,8 +281,16 @@ class Trace:
         t_ns = max(t_ns, last.t_ns + 1)
         self._gap_ns += t_ns - last.t_ns if is_gap else 0.0
         self._append(t_ns, half_ns)
-        if not self._powers:
-            self.history.add(t_ns, _mean_w(last, self._knots[-1]))
+        self._show(last)
+
+    def _show(self, last: Knot) -> None:
+        """Keep the power since the last point shown, once it is old enough; power readings, where given, serve better."""
+        shown = self._shown_knot if self._shown_knot is not None else last
+        if self._powers or self._knots[-1].t_ns - shown.t_ns < self._shown_spacing_ns:
+            return
+        self._shown_w = _mean_w(shown, self._knots[-1])
+        self._shown_knot = self._knots[-1]
+        self.history.add(self._knots[-1].t_ns, self._shown_w)
 
     def _append(self, t_ns: float, half_ns: float) -> None:
         self._knots.append(Knot(t_ns, self._joules, half_ns, self._variance_j2, self._gap_ns))

@@ -66,6 +66,6 @@ class EnergyMagics(Magics):
         print(status_text(self._extension.session, self._extension.tracker.measures_every_cell))
 
     def _report(self) -> None:
-        from greenllm_kernel.notebook.report import report_text
+        from greenllm_kernel.notebook.report import report_bundle
 
-        print(report_text(self._extension.session), end="")
+        self._extension.shell.display_pub.publish(report_bundle(self._extension.session))

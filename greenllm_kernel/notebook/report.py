@@ -15,23 +15,28 @@ SETTLE_S = 3.0
 """How long the report waits for records that are still being sharpened, s."""
 
 WIDTH = 120
-"""Columns: what fits below a cell."""
+"""Columns of the table."""
+
+HTML = "<pre style='white-space:pre;overflow-x:auto;line-height:1.3'>{code}</pre>"
+"""What the table stands in: it scrolls where the cell is narrower, and does not wrap."""
 
 
-def report_text(session: Session) -> str:
-    """Return the table of this session's cells, or why there is none."""
+def report_bundle(session: Session) -> dict[str, str]:
+    """Return the table of this session's cells as text and as static HTML, or why there is none."""
     from rich.console import Console
 
     session.settle(SETTLE_S)
     records, note = _records(session)
     if not records:
-        return "Nothing was measured in this session yet: run a cell, then %energy report.\n"
-    page = io.StringIO()
-    console = Console(file=page, width=WIDTH, highlight=False, force_jupyter=False)
+        return {"text/plain": "Nothing was measured in this session yet: run a cell, then %energy report."}
+    console = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False, force_jupyter=False)
     print_records(console, records)
     if note:
         console.print(note, markup=False)
-    return page.getvalue()
+    return {
+        "text/html": console.export_html(inline_styles=True, code_format=HTML, clear=False),
+        "text/plain": console.export_text(),
+    }
 
 
 def _records(session: Session) -> tuple[Sequence[Record], str]:

@@ -177,8 +177,9 @@ def test_status_and_report_are_readable(kernel):
     assert "Measuring: every cell" in status
     assert "Virtual GPU 0 (gpu, virtual): measured" in status
     assert "world" in status
-    report = kernel.run("%energy report").stdout
-    assert "work" in report
+    kernel.run("%%energy reported -q\nsum(range(1000))")
+    report = kernel.run("%energy report").displays[-1]["data"]["text/plain"]
+    assert "reported" in report
     assert "±" in report
     assert "total" in report
 

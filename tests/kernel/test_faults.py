@@ -147,7 +147,7 @@ def test_a_ledger_that_cannot_be_written_is_named_and_the_figures_are_still_ther
     kernel.listen(1.0)
     assert path in kernel.run("%energy status").stdout
     report = kernel.run("%energy report")
-    assert "kept" in report.stdout
+    assert "kept" in report.displays[-1]["data"]["text/plain"]
     assert report.error is None
 
 
