@@ -284,7 +284,7 @@ class Trace:
         self._show(last)
 
     def _show(self, last: Knot) -> None:
-        """Keep the power since the last point shown, once it is old enough; power readings, where given, serve better."""
+        """Keep the power since the last point shown, once that is old enough (power readings serve better)."""
         shown = self._shown_knot if self._shown_knot is not None else last
         if self._powers or self._knots[-1].t_ns - shown.t_ns < self._shown_spacing_ns:
             return
