@@ -105,7 +105,7 @@ check-extension: .venv/built ## Style and types of the extension
 .PHONY: test-extension
 test-extension: .venv/built | build/logs ## Unit tests and size of the extension
 	@$(call heading,Extension: unit tests and size)
-	@set -o pipefail; jlpm test 2>&1 | tee build/logs/extension.log
+	@set -o pipefail; NO_COLOR=1 FORCE_COLOR=0 jlpm test 2>&1 | tee build/logs/extension.log
 	@jlpm size
 	@grep -E '^ *Tests ' build/logs/extension.log > build/logs/extension.summary
 
@@ -113,13 +113,13 @@ test-extension: .venv/built | build/logs ## Unit tests and size of the extension
 test-python: .venv/built | build/logs ## Unit tests, and tests with real kernels
 	@command -v cc > /dev/null || $(call fail,The tests compile stand-ins for hardware. Please install a C compiler (cc).)
 	@$(call heading,Python: unit tests and real kernels)
-	@set -o pipefail; pytest 2>&1 | tee build/logs/python.log
+	@set -o pipefail; pytest --color=no 2>&1 | tee build/logs/python.log
 	@tail -n 1 build/logs/python.log > build/logs/python.summary
 
 .PHONY: test-browser
 test-browser: .venv/built .venv/browser | build/logs ## Tests of the sidebar in a real browser
 	@$(call heading,Extension: a real browser on a real JupyterLab)
-	@set -o pipefail; GREENLLM_CHROMIUM="$$(cat .venv/browser)" jlpm test:ui 2>&1 | tee build/logs/browser.log
+	@set -o pipefail; NO_COLOR=1 FORCE_COLOR=0 GREENLLM_CHROMIUM="$$(cat .venv/browser)" jlpm test:ui 2>&1 | tee build/logs/browser.log
 	@grep -E '^ *[0-9]+ passed' build/logs/browser.log > build/logs/browser.summary
 
 build/logs:

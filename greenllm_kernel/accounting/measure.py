@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -12,6 +13,7 @@ from typing import Any, TypeVar, cast
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.plugins import described
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -53,11 +55,16 @@ class measure:  # noqa: N801  (used like a function)
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        run = self._open.pop()
-        if kind is None:
-            run.close(Status.OK, {unit: float(n() if callable(n) else n) for unit, n in self._units.items()})
-        else:
-            run.close(status_of(kind), {unit: float(n) for unit, n in self._units.items() if not callable(n)})
+        run, closed_ns = self._open.pop(), time.monotonic_ns()
+        counts: dict[str, float] = {}
+        try:
+            counts = {unit: float(n() if callable(n) else n) for unit, n in self._units.items()}
+        except Exception as failure:
+            if kind is None:
+                raise
+            run.session.warn(f"{run.name}: the units could not be told ({described(failure)})")
+        finally:
+            run.close(Status.OK if kind is None else status_of(kind), counts, closed_ns)
 
     def __call__(self, function: Function) -> Function:
         name = self._name or getattr(function, "__qualname__", "function")

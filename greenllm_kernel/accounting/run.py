@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -36,43 +37,52 @@ class Run(Window):
         name: str,
         stage: str | None = None,
         cell_id: str | None = None,
-        execution_count: int | None = None,
+        is_outermost: bool = False,
     ) -> None:
         began = time.perf_counter()
         super().__init__(session.sampler)
         self.session: Session = session
         self.run_id = session.next_run_id()
-        self.name = name
-        self.stage = stage
+        self.name = str(name)
+        self.stage = None if stage is None else str(stage)
         self.cell_id = cell_id
-        self.execution_count = execution_count
+        self.execution_count: int | None = None
         self.counts: dict[str, float] = {}
         self.status = Status.PARTIAL
         self.started_at = datetime.now(UTC)
-        outer = innermost.get()
-        self.parent: Run | None = outer if outer and outer.is_open and outer.session is session else None
+        self.parent = None if is_outermost else _nearest_open(innermost.get(), session)
         innermost.set(self)
         self._settled: Record | None = None
         self._has_settled = threading.Event()
         self.overhead_s = time.perf_counter() - began
 
-    def close(self, status: Status = Status.OK, counts: Mapping[str, float] | None = None) -> None:
+    def close(
+        self, status: Status = Status.OK, counts: Mapping[str, float] | None = None, closed_ns: int | None = None
+    ) -> None:
         """Close the window; a second call has no effect.
 
         Args:
             status: how it ended.
             counts: by unit, how many the energy was spent on.
+            closed_ns: the closing instant, where it was before now.
         """
         if not self.is_open:
             return
         began = time.perf_counter()
-        self.shut()
-        self.counts.update(counts or {})
+        for unit, count in (counts or {}).items():
+            self._count(unit, count)
         self.status = status
+        self.shut(closed_ns)
         if innermost.get() is self:
             innermost.set(self.parent)
         self.session.closed(self)
         self.overhead_s += time.perf_counter() - began
+
+    def _count(self, unit: str, count: float) -> None:
+        if math.isfinite(count) and count >= 0:
+            self.counts[str(unit)] = float(count)
+        else:
+            self.session.warn(f"{self.name}: {count} {unit}s cannot be counted; the unit is left out")
 
     @property
     def record(self) -> Record:
@@ -132,3 +142,10 @@ class Run(Window):
             sampler_cpu_s=self.sampler_cpu_s,
             series=self.power,
         )
+
+
+def _nearest_open(run: Run | None, session: Session) -> Run | None:
+    """Return ``run``, or the nearest one around it, that is open in this session."""
+    while run is not None and not (run.is_open and run.session is session):
+        run = run.parent
+    return run

@@ -9,17 +9,17 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
 from greenllm_kernel.accounting.record import Record
-from greenllm_kernel.accounting.run import Run
+from greenllm_kernel.accounting.run import Run, innermost
 from greenllm_kernel.accounting.span import Span
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import ConfigurationError
 from greenllm_kernel.metering.sampler import Find, Sampler
-from greenllm_kernel.plugins import Plugins
+from greenllm_kernel.plugins import Plugins, described
 from greenllm_kernel.quantities import CarbonIntensity
 
 SETTLE_EVERY_S = 0.02
@@ -27,6 +27,12 @@ SETTLE_EVERY_S = 0.02
 
 PROGRESS_EVERY_S = 2.0
 """How often open runs are told to the recorders, s; after a kill at most this much is lost, and a write."""
+
+INTENSITY_TIMEOUT_S = 5.0
+"""How long records wait for plugins to tell the carbon intensity, s; later ones have it once it is known."""
+
+MOST_WARNINGS = 50
+"""Warnings kept; what goes wrong anew at each try should not fill the memory."""
 
 KEPT_RECORDS = 10_000
 """Settled records a session keeps in memory; the ledger has all."""
@@ -56,12 +62,14 @@ class Session:
         self.plugins = plugins or Plugins(self.configuration.disable_plugins, self.warn)
         self.sampler = Sampler(self._finds, self.configuration.use_meters)
         self.span = Span(self.sampler)
+        self._run_prefix = uuid.uuid4().hex[:16]
         self._run_numbers = itertools.count(1)
         self._runs: list[Run] = []
         self._records: list[Record] = []
         self._intensity: CarbonIntensity | None = None
-        self._has_looked_up_intensity = False
-        self._looking_up = threading.Lock()
+        self._intensity_known = threading.Event()
+        self._intensity_asked_at: float | None = None
+        self._has_checked_meters = False
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._watchers: list[threading.Event] = []
@@ -85,15 +93,19 @@ class Session:
                 cls._current = None
 
     def open(
-        self,
-        name: str,
-        stage: str | None = None,
-        cell_id: str | None = None,
-        execution_count: int | None = None,
+        self, name: str, stage: str | None = None, cell_id: str | None = None, *, is_outermost: bool = False
     ) -> Run:
-        """Open a run now; it lies inside the innermost run that is open in the same thread or task."""
+        """Open a run now.
+
+        Args:
+            name: what its record is called.
+            stage: preprocess, train, evaluate, deploy, or any other text.
+            cell_id: of the cell it is a run of.
+            is_outermost: whether it lies inside no other run; else inside the innermost one that is open in the
+                same thread or task.
+        """
         began = time.perf_counter()
-        run = Run(self, name, stage, cell_id, execution_count)
+        run = Run(self, name, stage, cell_id, is_outermost)
         self.span.enter(run.opened_ns)
         with self._lock:
             self._runs.append(run)
@@ -110,7 +122,7 @@ class Session:
 
     def next_run_id(self) -> str:
         """Return an id no other run has, without the system call of a random one."""
-        return f"{self.id}-{next(self._run_numbers)}"
+        return f"{self._run_prefix}-{next(self._run_numbers)}"
 
     def closed(self, run: Run) -> None:
         """Take note that a run has closed. Called by the run."""
@@ -138,16 +150,18 @@ class Session:
     @property
     def has_intensity(self) -> bool:
         """Whether the carbon intensity was looked up already."""
-        return self._has_looked_up_intensity
+        return self._intensity_known.is_set()
 
     @property
     def intensity(self) -> CarbonIntensity | None:
-        """Carbon intensity of the configured place, looked up once; None where no plugin knows one."""
-        if not self._has_looked_up_intensity:
-            with self._looking_up:
-                if not self._has_looked_up_intensity:
-                    self._intensity = self._looked_up_intensity()
-                    self._has_looked_up_intensity = True
+        """Carbon intensity of the configured place, as far as it is known now: plugins are asked on a thread."""
+        self._look_up_intensity()
+        return self._intensity
+
+    def wait_for_intensity(self, timeout_s: float = INTENSITY_TIMEOUT_S) -> CarbonIntensity | None:
+        """Return the carbon intensity once plugins have answered, or what is known after ``timeout_s``."""
+        self._look_up_intensity()
+        self._intensity_known.wait(timeout_s)
         return self._intensity
 
     def find_meters(self, timeout_s: float = 10.0) -> bool:
@@ -160,7 +174,7 @@ class Session:
 
     def warn(self, sentence: str) -> None:
         """Remember, once, something the user should know."""
-        if sentence not in self.warnings:
+        if sentence not in self.warnings and len(self.warnings) < MOST_WARNINGS:
             self.warnings.append(sentence)
 
     def settle(self, timeout_s: float) -> None:
@@ -195,17 +209,43 @@ class Session:
         hooks = self.plugins.implementations("greenllm_meters")
         return [(name, partial(find, config=self.configuration)) for name, find in hooks]
 
-    def _looked_up_intensity(self) -> CarbonIntensity | None:
+    def _look_up_intensity(self) -> None:
+        with self._lock:
+            if self._intensity_asked_at is not None:
+                return
+            self._intensity_asked_at = time.monotonic()
+        threading.Thread(target=self._ask_for_intensity, name="greenllm-intensity", daemon=True).start()
+
+    def _ask_for_intensity(self) -> None:
+        try:
+            self._intensity = self._found_intensity()
+        finally:
+            self._intensity_known.set()
+            self._wake.set()
+
+    def _found_intensity(self) -> CarbonIntensity | None:
         at = datetime.now(UTC)
         for place in dict.fromkeys((self.configuration.place, None)):
-            for _, look_up in self.plugins.implementations("greenllm_carbon_intensity"):
-                found: CarbonIntensity | None = look_up(place=place, at=at)
-                if found is not None:
+            for name, look_up in self.plugins.implementations("greenllm_carbon_intensity"):
+                found = look_up(place=place, at=at)
+                if isinstance(found, CarbonIntensity):
                     return found
+                if found is not None:
+                    self.warn(f"plugin {name} gave {found!r:.80} where a carbon intensity was asked for")
         self.warn("no plugin knows a carbon intensity, so emissions are unavailable")
         return None
 
+    def _waits_for_intensity(self) -> bool:
+        self._look_up_intensity()
+        if self._intensity_known.is_set() or self._intensity_asked_at is None:
+            return False
+        if time.monotonic() - self._intensity_asked_at < INTENSITY_TIMEOUT_S:
+            return True
+        self.warn(f"no plugin has told a carbon intensity in {INTENSITY_TIMEOUT_S:.0f} s: emissions are unavailable")
+        return False
+
     def _keep_books(self) -> None:
+        self._look_up_intensity()
         progress_at = time.monotonic() + PROGRESS_EVERY_S
         while not self._is_closed:
             with self._lock:
@@ -214,15 +254,22 @@ class Session:
                 self._wake.wait()
                 progress_at = time.monotonic() + PROGRESS_EVERY_S
             self._wake.clear()
-            self._attend()
-            _ = self.intensity  # looked up here so that no cell waits for it
-            self._settle_closed()
+            self._guarded(self._attend)
+            self._guarded(self._settle_closed)
             if time.monotonic() >= progress_at:
-                self._tell_progress()
+                self._guarded(self._tell_progress)
                 progress_at = time.monotonic() + PROGRESS_EVERY_S
             has_closed = any(not run.is_open for run in self.unsettled_runs)
             self._wake.wait(SETTLE_EVERY_S if has_closed else max(0.0, progress_at - time.monotonic()))
-        self._settle_closed()
+        self._guarded(self._settle_closed)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Do one step of the books; what fails is said, and the books go on."""
+        try:
+            step()
+        except Exception as error:
+            self.warn(f"an error of GreenLLM's own, please report it: {described(error)}")
+            time.sleep(SETTLE_EVERY_S)
 
     def _attend(self) -> None:
         """Wake the sampler for runs that have opened or closed, and whoever watches."""
@@ -234,18 +281,43 @@ class Session:
 
     def _settle_closed(self) -> None:
         self.sampler.check(time.monotonic_ns())
-        for run in self.unsettled_runs:
-            if not run.is_open and (run.is_settled() or self._is_closed):
-                record = run.fix()
+        closed = [run for run in self.unsettled_runs if not run.is_open]
+        if closed and not self._is_closed and self._waits_for_intensity():
+            return
+        for run in closed:
+            if run.is_settled() or self._is_closed:
                 with self._lock:
                     self._runs.remove(run)
+                record = run.fix()
+                with self._lock:
                     self._records.append(record)
                     del self._records[:-KEPT_RECORDS]
                 self.plugins.call("greenllm_record", record=record)
         self.span.settle()
+        self._check_meters()
+
+    def _check_meters(self) -> None:
+        """Say once which of the meters that were asked for do not exist."""
+        if self._has_checked_meters or not self.sampler.has_found:
+            return
+        self._has_checked_meters = True
+        there = self.sampler.names
+        for name in sorted((self.configuration.use_meters or frozenset()) - there):
+            self.warn(f"there is no meter {name!r}; the meters are {', '.join(sorted(there))}")
 
     def _tell_progress(self) -> None:
         self.span.keep_edge()
         for run in self.open_runs:
             run.keep_edge()
             self.plugins.call("greenllm_progress", record=run.record)
+
+
+def _start_anew_after_fork() -> None:
+    """Give a forked child a session of its own: threads do not survive a fork."""
+    Session._current = None
+    Session._making = threading.Lock()
+    innermost.set(None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew_after_fork)

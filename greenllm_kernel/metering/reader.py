@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
-from greenllm_kernel.metering.meter import Meter, Reading
+from greenllm_kernel.metering.meter import Channel, Component, Meter, Reading
 from greenllm_kernel.metering.schedule import Schedule
 from greenllm_kernel.metering.trace import Trace
 
@@ -32,15 +33,15 @@ class Reader:
     """Reads one meter into the traces of its channels.
 
     Args:
-        meter: whose ``channels()`` is called here, and ``read()`` later on a thread of its own.
+        meter: whose ``read()`` is called on a thread of this reader's own.
+        channels: those of its channels that are to be read.
     """
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, channels: Sequence[Channel]) -> None:
         self.name = meter.name
-        self.traces = [Trace(channel) for channel in meter.channels()]
+        self.traces = [Trace(channel) for channel in channels]
         self.cpu_s = 0.0
         self.fault: str | None = None
-        self.is_superseded = False
         self._meter = meter
         self._by_id = {trace.channel.id: trace for trace in self.traces}
         self._schedules = {trace.channel.id: Schedule(trace) for trace in self.traces}
@@ -58,7 +59,7 @@ class Reader:
 
     def begin(self) -> None:
         """Read now, and go on until :meth:`rest`."""
-        if self.is_superseded or self._is_closed:
+        if self._is_closed:
             return
         self._is_wanted = True
         if self._thread is None:
@@ -73,10 +74,16 @@ class Reader:
         self._is_wanted = False
         self._wake.set()
 
-    def supersede(self) -> None:
-        """Stop for good: a sensor tells what this meter estimates."""
-        self.is_superseded = True
-        self.close()
+    @property
+    def is_resting(self) -> bool:
+        """Whether it does not read at present."""
+        return not self._is_wanted
+
+    def is_superseded_by(self, sensed: set[Component]) -> bool:
+        """Tell whether it only estimates what sensors tell."""
+        return bool(self.traces) and all(
+            trace.channel.is_estimate and trace.channel.component in sensed for trace in self.traces
+        )
 
     def close(self) -> None:
         """Stop for good and give the meter back (its own thread does)."""
@@ -141,14 +148,12 @@ class Reader:
     def _read(self, due: list[str]) -> None:
         self._reading_since = started_ns = time.monotonic_ns()
         try:
-            readings = self._meter.read(due)
+            self._take(self._meter.read(due), due)
+            self._failures = 0
         except (Exception, SystemExit) as error:
             self._failures += 1
             self._lose(f"{self.name} failed: {type(error).__name__}: {error}", started_ns)
             self._wait_after_failure()
-        else:
-            self._failures = 0
-            self._take(readings, due)
         finally:
             self._reading_since = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from greenllm_kernel.metering.containment import with_what_it_contains
 from greenllm_kernel.metering.meter import Component, Meter, UnusableMeter
 from greenllm_kernel.metering.reader import Reader
 from greenllm_kernel.metering.trace import Trace
@@ -35,6 +36,7 @@ class Sampler:
         self._found = threading.Event()
         self._readers: list[Reader] = []
         self._unusable: list[UnusableMeter] = []
+        self._names: set[str] = set()
 
     def hold(self) -> None:
         """Want readings from now on, until :meth:`release`. Costs the caller microseconds."""
@@ -72,13 +74,19 @@ class Sampler:
 
     @property
     def readers(self) -> list[Reader]:
-        """One for each meter in use."""
-        return [reader for reader in self._readers if not reader.is_superseded]
+        """One for each meter in use: an estimate is not, while a sensor tells all that it estimates."""
+        sensed = self._sensed()
+        return [reader for reader in self._readers if not reader.is_superseded_by(sensed)]
 
     @property
     def traces(self) -> list[Trace]:
         """One for each channel in use."""
         return [trace for reader in self.readers for trace in reader.traces]
+
+    @property
+    def names(self) -> set[str]:
+        """Names of all meters that plugins have offered, used or not."""
+        return set(self._names)
 
     @property
     def unusable(self) -> list[UnusableMeter]:
@@ -91,9 +99,14 @@ class Sampler:
         return {reader.name: reader.fault for reader in self.readers if reader.fault}
 
     def check(self, now_ns: int) -> None:
-        """Mark the channels of meters that hang as unavailable."""
+        """Mark the channels of meters that hang as unavailable, and let estimates rest that a sensor makes needless."""
+        sensed = self._sensed()
         for reader in self._readers:
             reader.check(now_ns)
+            if reader.is_superseded_by(sensed):
+                reader.rest()
+            elif self._holders > 0 and reader.is_resting:
+                reader.begin()
 
     @property
     def cpu_s(self) -> float:
@@ -114,22 +127,25 @@ class Sampler:
             self._found.set()
         for plugin, find in finds:
             name = f"greenllm-find-{plugin}"
-            threading.Thread(target=self._find_one, args=(find,), name=name, daemon=True).start()
+            threading.Thread(target=self._find_one, args=(plugin, find), name=name, daemon=True).start()
         if not self._found.wait(FIND_TIMEOUT_S):
-            self._settle_found()
+            self._found.set()
 
-    def _find_one(self, find: Find) -> None:
+    def _find_one(self, plugin: str, find: Find) -> None:
         try:
             for meter in find() or ():
                 self._take(meter)
+        except (Exception, SystemExit) as error:
+            self._unusable.append(UnusableMeter(plugin, f"looking for it failed: {type(error).__name__}: {error}"))
         finally:
             with self._lock:
                 self._pending -= 1
                 is_last = self._pending == 0
             if is_last:
-                self._settle_found()
+                self._found.set()
 
     def _take(self, meter: Meter | UnusableMeter) -> None:
+        self._names.add(meter.name)
         if self._use is not None and meter.name not in self._use:
             if isinstance(meter, Meter):
                 meter.close()
@@ -138,36 +154,31 @@ class Sampler:
             self._unusable.append(meter)
             return
         try:
-            reader = Reader(meter)
+            channels = list(meter.channels())
         except Exception as error:
             self._unusable.append(UnusableMeter(meter.name, f"it failed: {type(error).__name__}: {error}"))
+            meter.close()
             return
         with self._lock:
-            if self._is_closed:
-                meter.close()
-                return
             taken = {trace.channel.id for other in self._readers for trace in other.traces}
-            if reader.traces and all(trace.channel.id in taken for trace in reader.traces):
-                self._unusable.append(UnusableMeter(meter.name, "another meter reads the same sensors"))
-                return
-            self._readers.append(reader)
+            own = [channel for channel in channels if channel.id not in taken]
+            is_useful = (own or not channels) and not self._is_closed
+            if is_useful:
+                self._readers.append(reader := Reader(meter, own))
             is_wanted = self._holders > 0
-        if is_wanted:
+        if not is_useful:
+            self._unusable.append(UnusableMeter(meter.name, "another meter reads the same sensors"))
+            meter.close()
+        elif is_wanted:
             reader.begin()
 
-    def _settle_found(self) -> None:
-        """Leave out estimates of what a sensor tells, then say that the meters are known."""
-        with self._lock:
-            sensed = {
+    def _sensed(self) -> set[Component]:
+        """Return the components of which a sensor gives readings."""
+        return with_what_it_contains(
+            {
                 trace.channel.component
                 for reader in self._readers
                 for trace in reader.traces
-                if not trace.channel.is_estimate
+                if not trace.channel.is_estimate and trace.has_given and trace.fault is None
             }
-            if Component.PLATFORM in sensed:
-                sensed |= {Component.CPU, Component.DRAM}
-            for reader in self._readers:
-                parts = {trace.channel.component for trace in reader.traces}
-                if all(trace.channel.is_estimate for trace in reader.traces) and parts <= sensed:
-                    reader.supersede()
-        self._found.set()
+        )

@@ -33,6 +33,14 @@ TICKING_FROM_S = 0.015
 REACH_S = 2.0
 """How far before the first and after the last knot an edge may lie and still be extrapolated."""
 
+NEAR_S = 0.25
+"""Time before the first knot up to which readings count as covering it; further away it is a gap."""
+
+STANDSTILL_S = 1.0
+"""A counter that has not moved for so long (and for ten periods) is not believed: no powered part draws 0 W."""
+
+STANDS_STILL = "its counter stands still"
+
 SHOWN_SPACING_S = 0.04
 """Power shown from a counter is the mean over at least this, and over four refreshes: less is mostly jitter."""
 
@@ -93,6 +101,7 @@ class Trace:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.fault: str | None = None
+        """Why there are no readings at present."""
         self.history = History()
         self._lock = threading.Lock()
         self._counts = Kind.COUNTER in channel.provides
@@ -109,6 +118,10 @@ class Trace:
         self._last_read_ns: int | None = None
         self._last_change_ns = 0.0
         self._has_loose_knots = False
+        self._stands_still = False
+        self._has_moved = False
+        self.has_given = False
+        """Whether there ever was a good reading."""
         self._joules = 0.0
         self._variance_j2 = 0.0
         self._gap_ns = 0.0
@@ -123,6 +136,7 @@ class Trace:
             self._counter.forget()
             self._last_read_ns = None
             self._lost_at = None
+            self._has_moved = False
 
     def add(self, reading: Reading) -> None:
         """Take in a reading. A fault makes the channel unavailable from that instant until readings come again."""
@@ -133,11 +147,12 @@ class Trace:
                 if self._lost_at is None:
                     self._lost_at = reading.t_ns
                 return
-            self.fault = None
             if reading.kind is Kind.POWER:
                 self._add_power(reading)
-            else:
+            elif self._counts:
                 self._add_count(reading)
+            self.fault = STANDS_STILL if self._stands_still else None
+            self.has_given = self.has_given or self._is_believed
 
     def lose(self, reason: str, t_ns: int) -> None:
         """Mark the channel unavailable from ``t_ns``: its meter raised, hangs, or lost the device."""
@@ -148,7 +163,7 @@ class Trace:
         with self._lock:
             if self._lost_at is not None and self._lost_at <= at_ns:
                 return True
-            if not self._knots or self._last_read_ns is None:
+            if self._last_read_ns is None or len(self._knots) < (1 if self._powers else 2) or not self._is_believed:
                 return False
             if self._knots[-1].t_ns >= at_ns + (self._period_ns if self.clock else 0):
                 return True
@@ -202,6 +217,11 @@ class Trace:
                 return self._powers[-1][1]
             return self._shown_w
 
+    @property
+    def _is_believed(self) -> bool:
+        """Whether readings mean anything yet: a counter that has never moved may be one that never will."""
+        return not self._counts or self._has_moved or bool(self._powers)
+
     # Taking readings in.
 
     def _add_power(self, reading: Reading) -> None:
@@ -222,13 +242,40 @@ class Trace:
         self._append(t_ns, 0.0)
         self._read_at(reading.t_ns)
 
+    def _stand_still(self, at_ns: int) -> None:
+        """Take in that the counter has not moved: after a while it is not believed, and power serves in its place."""
+        patience_ns = max(STANDSTILL_S * 1e9, 10 * self._period_ns)
+        if at_ns - self._last_change_ns > patience_ns and self._rate_w() > 0 and self._powers:
+            self._integrate_power_instead()
+        elif at_ns - self._last_change_ns > patience_ns and not self._powers:
+            self._stands_still = True
+            self._lost_at = int(self._last_change_ns)
+            while self._knots and (self._knots[-1].t_ns > self._last_change_ns or not self._has_moved):
+                self._knots.pop()
+        elif at_ns - self._last_change_ns > 2.5 * self._period_ns:
+            self._place(at_ns - self._period_ns / 2, self._period_ns / 2, is_gap=False)
+
+    def _integrate_power_instead(self) -> None:
+        """Give the counter up, and take what power readings said since it last moved."""
+        self._counts, self.clock = False, None
+        while len(self._knots) > 1 and self._knots[-1].t_ns > self._last_change_ns:
+            self._knots.pop()
+        self._joules, self._variance_j2 = self._knots[-1].joules, self._knots[-1].variance_j2
+        since_ns = self._knots[-1].t_ns
+        said = [power for power in self._powers if power[0] > since_ns]
+        self._powers.clear()
+        for t_ns, power_w in said:
+            self._add_power(Reading(self.channel.id, Kind.POWER, power_w, int(t_ns + self._lag_ns)))
+
     def _add_count(self, reading: Reading) -> None:
         rate_w = self._rate_w()
         step = self._counter.step(reading.value, self._seconds_since_read(reading.t_ns), rate_w)
         self._joules += step.joules
         self._variance_j2 += step.variance_j2
-        before_ns = self._last_read_ns
-        if before_ns is None:
+        before_ns, self._last_read_ns = self._last_read_ns, reading.t_ns
+        if self._stands_still and step.joules == 0 and not step.is_break:
+            return
+        if before_ns is None or not self._knots:
             tick = self.clock.last_tick(reading.t_ns) if self.clock else None
             self._append(*(tick or (reading.t_ns - self._period_ns / 2, self._period_ns / 2)))
             self._last_change_ns = reading.t_ns
@@ -236,10 +283,11 @@ class Trace:
             t_ns, half_ns = self._refreshed_at(before_ns, reading.t_ns, step.is_break)
             self._place(t_ns, half_ns, is_gap=step.is_break)
             self._last_change_ns = reading.t_ns
-        elif reading.t_ns - self._last_change_ns > 2.5 * self._period_ns:
-            half_ns = self._period_ns / 2
-            self._place(reading.t_ns - half_ns, half_ns, is_gap=False)
-        self._read_at(reading.t_ns)
+            self._has_moved = True
+        self._stands_still = False
+        self._lost_at = None
+        if self._last_change_ns < reading.t_ns:
+            self._stand_still(reading.t_ns)
 
     def _refreshed_at(self, before_ns: int, at_ns: int, is_break: bool) -> tuple[float, float]:
         """Return when the value read at ``at_ns`` was refreshed, and the half-width of that instant."""
@@ -312,7 +360,7 @@ class Trace:
 
     def _edge(self, t_ns: int) -> Edge | None:
         knots = self._knots
-        if not knots:
+        if not knots or not self._is_believed:
             return None
         index = bisect_right(knots, float(t_ns), key=lambda knot: knot.t_ns)
         if index == 0:
@@ -362,17 +410,19 @@ class Trace:
         if power_w is None or knot.t_ns - t_ns > reach_ns:
             return None
         away_s = (until_ns - knot.t_ns) / 1e9
+        before_ns = max(0.0, knot.t_ns - t_ns - max(NEAR_S * 1e9, self._period_ns))
+        share = 1.0 if before_ns > 0 else EXTRAPOLATION_UNCERTAINTY
         clock_j = power_w * knot.half_ns / 1e9 / math.sqrt(3)
         return Edge(
             t_ns=t_ns,
             joules=knot.joules + power_w * away_s,
-            variance_j2=(EXTRAPOLATION_UNCERTAINTY * power_w * away_s) ** 2 + clock_j**2,
+            variance_j2=(share * power_w * away_s) ** 2 + clock_j**2,
             accumulated_j2=knot.variance_j2,
             low_w=0.0,
             high_w=2 * power_w,
             after_ns=knot.t_ns if is_after else None,
-            rate_w=EXTRAPOLATION_UNCERTAINTY * power_w,
-            gap_ns=knot.gap_ns + (t_ns - until_ns),
+            rate_w=share * power_w,
+            gap_ns=knot.gap_ns + (t_ns - until_ns) - before_ns,
         )
 
     def _power_near(self, is_after: bool) -> float | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from greenllm_kernel.metering.containment import is_contained, with_what_it_contains
 from greenllm_kernel.metering.meter import Channel
 from greenllm_kernel.metering.reader import Reader
 from greenllm_kernel.metering.sampler import Sampler
@@ -111,7 +112,7 @@ class Window:
         """Return what each channel drew so far, or in all; contained channels are marked as not counted."""
         closing_ns = self.closed_ns or time.monotonic_ns()
         draws = [self._draw(reader, trace, closing_ns) for reader in self._sampler.readers for trace in reader.traces]
-        return counted_once(draws)
+        return _counted_once(_without_estimates_of_the_sensed(draws))
 
     def power(self) -> Mapping[str, Sequence[tuple[float, float]]]:
         """Return by channel id the power over time: seconds since the opening, and W."""
@@ -144,18 +145,16 @@ class Window:
         return Draw(trace.channel, reader.name, trace.energy(start, closing), coverage, True, fault)
 
 
-def counted_once(draws: Sequence[Draw]) -> list[Draw]:
-    """Mark the draws whose energy another draw already contains, so that a sum counts each joule once."""
-    known = {draw.channel.id: draw for draw in draws}
+def _without_estimates_of_the_sensed(draws: Sequence[Draw]) -> list[Draw]:
+    """Leave out estimates of what a sensor knows."""
+    sensed = with_what_it_contains(
+        {draw.channel.component for draw in draws if draw.energy is not None and not draw.channel.is_estimate}
+    )
+    return [draw for draw in draws if not (draw.channel.is_estimate and draw.channel.component in sensed)]
 
-    def is_contained(draw: Draw) -> bool:
-        seen = {draw.channel.id}
-        outer = draw.channel.inside
-        while outer is not None and outer in known and outer not in seen:
-            if known[outer].energy is not None:
-                return True
-            seen.add(outer)
-            outer = known[outer].channel.inside
-        return False
 
-    return [replace(draw, counted=not is_contained(draw)) for draw in draws]
+def _counted_once(draws: Sequence[Draw]) -> list[Draw]:
+    """Mark the draws whose energy another draw already contains."""
+    inside = {draw.channel.id: draw.channel.inside for draw in draws}
+    known = {draw.channel.id for draw in draws if draw.energy is not None}
+    return [replace(draw, counted=not is_contained(draw.channel.id, inside, known)) for draw in draws]

@@ -10,17 +10,22 @@ from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
 
+MOST_WINDOWS = 200
+"""Rows for windows outside cells, one for each name; what comes after shares one row."""
+
+OTHER_WINDOWS = "window (others)"
+
 
 @dataclass
 class Cell:
-    """One cell: what its settled runs drew, and the latest run."""
+    """One cell: the sum of its settled runs, the runs that are not settled, and the latest record."""
 
     cell_id: str
-    latest: Run
     runs: int = 0
-    settled: Energy | None = None
-    settled_s: float = 0.0
-    unsettled: list[Run] = field(default_factory=list)
+    energy: Energy | None = None
+    duration_s: float = 0.0
+    latest: Record | None = None
+    unsettled: dict[str, Run] = field(default_factory=dict)
     unavailable: set[str] = field(default_factory=set)
 
 
@@ -29,6 +34,7 @@ class Cells:
 
     def __init__(self) -> None:
         self._cells: dict[str, Cell] = {}
+        self._windows = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -41,73 +47,87 @@ class Cells:
             return list(self._cells)
 
     @property
+    def running(self) -> list[str]:
+        """Ids of the cells that are running now."""
+        with self._lock:
+            return [c.cell_id for c in self._cells.values() if any(run.is_open for run in c.unsettled.values())]
+
+    @property
     def runs(self) -> int:
         """How many runs there were in all."""
         with self._lock:
             return sum(cell.runs for cell in self._cells.values())
 
     def began(self, run: Run) -> str | None:
-        """Take in a run; return its cell's id, or None where it lies inside another run."""
+        """Take in a run; return its cell's id where it is new, or None (also where it lies inside another run)."""
         if run.parent is not None:
             return None
-        cell_id = cell_id_of(run)
         with self._lock:
-            cell = self._cells.setdefault(cell_id, Cell(cell_id, run))
-            if run not in cell.unsettled:
-                cell.latest = run
-                cell.runs += 1
-                cell.unsettled.append(run)
-        return cell_id
+            cell = self._cell(run.cell_id, run.name)
+            if run.run_id in cell.unsettled:
+                return None
+            cell.runs += 1
+            cell.unsettled[run.run_id] = run
+            return cell.cell_id
 
     def settled(self, record: Record) -> str | None:
-        """Add a run's final record; return the id of the cell whose row it changed."""
+        """Add a run's final record, also of a run that was too short to be seen; return its cell's id."""
+        if record.parent_run_id is not None:
+            return None
         with self._lock:
-            for cell in self._cells.values():
-                for run in cell.unsettled:
-                    if run.run_id == record.run_id:
-                        cell.unsettled.remove(run)
-                        cell.settled = _sum(cell.settled, record.gross)
-                        cell.settled_s += record.duration_s
-                        cell.unavailable |= set(record.unavailable)
-                        return cell.cell_id
-        return None
+            cell = self._cell(record.cell_id, record.name)
+            if cell.unsettled.pop(record.run_id, None) is None:
+                cell.runs += 1
+            cell.energy = _sum(cell.energy, record.gross)
+            cell.duration_s += record.duration_s
+            cell.unavailable |= set(record.unavailable)
+            if cell.latest is None or record.started_at >= cell.latest.started_at:
+                cell.latest = record
+            return cell.cell_id
 
     def message(self, cell_id: str, intensity: CarbonIntensity | None, pue: float) -> dict[str, Any]:
         """Return the content of a ``cell`` message (without its head): all runs, those not ended included."""
         with self._lock:
             cell = self._cells[cell_id]
-            latest, unsettled = cell.latest, list(cell.unsettled)
-            energy, duration_s, unavailable = cell.settled, cell.settled_s, set(cell.unavailable)
+            unsettled, latest = list(cell.unsettled.values()), cell.latest
+            energy, duration_s, unavailable, runs = cell.energy, cell.duration_s, set(cell.unavailable), cell.runs
+        is_running = False
         for run in unsettled:
             record = run.record
             energy = _sum(energy, record.gross)
             duration_s += record.duration_s
             unavailable |= set(record.unavailable)
-        last = latest.record
+            if latest is None or record.started_at >= latest.started_at:
+                latest, is_running = record, run.is_open
+        assert latest is not None  # a cell has a run or a record from the beginning
         emissions = Emissions.of(energy, intensity, pue) if energy and intensity else None
         return {
             "kind": "cell",
             "cell_id": cell_id,
-            "name": latest.name[:200],
-            "stage": latest.stage,
+            "name": "other windows" if cell_id == OTHER_WINDOWS else latest.name[:200],
+            "stage": latest.stage[:200] if latest.stage else None,
             "run_id": latest.run_id,
             "execution_count": latest.execution_count,
-            "status": "running" if latest.is_open else last.status.value,
+            "status": "running" if is_running else latest.status.value,
             "settled": not unsettled,
-            "runs": cell.runs,
+            "runs": runs,
             "duration_s": duration_s,
             **energy_figures(energy),
             "unavailable": sorted(unavailable),
             "mass_gco2e": emissions.mass_gco2e if emissions else None,
             "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
-            "last_energy_j": last.gross.value_j if last.gross else None,
-            "last_interval_j": list(last.gross.interval_j) if last.gross else None,
+            "last_energy_j": latest.gross.value_j if latest.gross else None,
+            "last_interval_j": list(latest.gross.interval_j) if latest.gross else None,
         }
 
-
-def cell_id_of(run: Run) -> str:
-    """Return the id of the row a run belongs to: its cell, or for a window outside cells its name."""
-    return run.cell_id or f"window-{run.name}"
+    def _cell(self, cell_id: str | None, name: str) -> Cell:
+        """Return the row a run belongs to: its cell's, or for a window outside cells that of its name."""
+        key = cell_id or f"window {name[:200]}"
+        if key not in self._cells and cell_id is None:
+            if self._windows >= MOST_WINDOWS:
+                key = OTHER_WINDOWS
+            self._windows += 1
+        return self._cells.setdefault(key, Cell(key))
 
 
 def energy_figures(energy: Energy | None) -> dict[str, Any]:

@@ -11,12 +11,19 @@ from typing import Any
 from greenllm_kernel import __version__
 from greenllm_kernel.accounting.record import SCHEMA
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.metering.containment import is_contained
 from greenllm_kernel.metering.trace import Trace
-from greenllm_kernel.notebook.cells import Cells, cell_id_of, energy_figures
+from greenllm_kernel.notebook.cells import Cells, energy_figures
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Provenance
 
 KEPT_POWERS = 600
 """Power messages kept for pages that join: the last two and a half minutes of measuring."""
+
+MOST_SENTENCES = 6
+"""Warnings and unusable meters in one hello, so that it stays below 8 KB; the kernel's own status has all."""
+
+LONGEST_SENTENCE = 400
+"""Characters of each."""
 
 Message = dict[str, Any]
 
@@ -49,11 +56,11 @@ class Messages:
                 "ready": sampler.has_found,
                 "channels": [_channel(trace, reader.name) for reader in sampler.readers for trace in reader.traces],
                 "unusable": [
-                    {"meter": meter.name, "reason": meter.reason[:2000], "remedy": meter.remedy[:2000]}
-                    for meter in sampler.unusable
+                    {"meter": meter.name, "reason": _cut(meter.reason), "remedy": _cut(meter.remedy)}
+                    for meter in sampler.unusable[:MOST_SENTENCES]
                 ],
                 "intensity": _intensity(session.intensity) if session.has_intensity else None,
-                "warnings": [warning[:2000] for warning in session.warnings[-20:]],
+                "warnings": [_cut(warning) for warning in session.warnings[-MOST_SENTENCES:]],
             }
         )
 
@@ -71,7 +78,7 @@ class Messages:
                 "total_w": _counted_once(traces, powers),
                 "energy_j": energy.value_j if energy else None,
                 "mass_gco2e": emissions.mass_gco2e if emissions else None,
-                "running": self.running,
+                "running": self.cells.running,
             }
         )
         self._powers.append(message)
@@ -112,11 +119,6 @@ class Messages:
         """Power messages already sent, oldest first."""
         return list(self._powers)
 
-    @property
-    def running(self) -> list[str]:
-        """Ids of the cells that are running now."""
-        return [cell_id_of(run) for run in self._session.open_runs if run.parent is None]
-
     def _emissions(self, energy: Any) -> Emissions | None:
         intensity = self._session.intensity if energy else None
         return Emissions.of(energy, intensity, self._session.configuration.pue) if intensity else None
@@ -126,16 +128,20 @@ class Messages:
         return {**head, "at_ms": time.time() * 1e3, **content}
 
 
+def _cut(sentence: str) -> str:
+    return sentence if len(sentence) <= LONGEST_SENTENCE else sentence[: LONGEST_SENTENCE - 1] + "…"
+
+
 def _channel(trace: Trace, meter: str) -> Message:
     channel = trace.channel
     return {
         "id": channel.id,
         "component": channel.component.value,
-        "label": channel.label,
+        "label": _cut(channel.label),
         "meter": meter,
         "provenance": (Provenance.UNAVAILABLE if trace.fault else trace.provenance).value,
         "inside": channel.inside,
-        "fault": trace.fault,
+        "fault": _cut(trace.fault) if trace.fault else None,
     }
 
 
@@ -152,12 +158,7 @@ def _intensity(intensity: CarbonIntensity | None) -> Message | None:
 
 
 def _counted_once(traces: list[Trace], powers: dict[str, float | None]) -> float | None:
-    known = {trace.channel.id: power_w for trace in traces if (power_w := powers[trace.channel.id]) is not None}
-    outer = {trace.channel.id: trace.channel.inside for trace in traces}
-
-    def is_contained(channel_id: str) -> bool:
-        inside = outer.get(channel_id)
-        return inside is not None and (inside in known or is_contained(inside))
-
-    parts = [power_w for channel_id, power_w in known.items() if not is_contained(channel_id)]
+    known = {channel_id: power_w for channel_id, power_w in powers.items() if power_w is not None}
+    inside = {trace.channel.id: trace.channel.inside for trace in traces}
+    parts = [power_w for channel_id, power_w in known.items() if not is_contained(channel_id, inside, known)]
     return sum(parts) if parts else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from greenllm_kernel.accounting.record import Record
@@ -13,23 +13,28 @@ from greenllm_kernel.hookspecs import hookimpl
 from greenllm_kernel.notebook.messages import Message, Messages
 from greenllm_kernel.plugins import described
 
-POWER_EVERY_S = 0.25
-"""How often power is sent while something is measured, s."""
+TICK_S = 0.25
+"""One message is sent in this time at most, s: four a second."""
 
 CELL_EVERY_S = 1.0
-"""How often a running cell's row is sent, s."""
+"""How often a running cell's row comes again, s."""
 
-ALL_EVERY_S = 3.0
+ALL_EVERY_S = 4.0
 """How often hello and the totals come again during a run, so that a page that missed them has them, s."""
 
 FIRST_AFTER_S = 0.05
 """How long after a run began the first message is made, s: a short cell is over then, and was not disturbed."""
+
+HELLO, TOTALS, POWER, CELL = "hello", "totals", "power", "cell "
 
 Send = Callable[[Message], None]
 
 
 class Stream:
     """Sends while something is measured, and is silent else: each message counts as activity of the kernel.
+
+    What has changed is noted in a table of what is due, and each tick sends one message of it, made then: whatever
+    happens meanwhile is in it, and nothing piles up. Power fills the ticks that nothing else needs.
 
     A recorder like any other: it learns of settled records by the hook.
 
@@ -46,7 +51,9 @@ class Stream:
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._settled: list[Record] = []
-        self._known_runs: set[str] = set()
+        self._due: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+        self._greeted = ""
         self._has_failed = False
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="greenllm-stream", daemon=True)
@@ -62,10 +69,6 @@ class Stream:
         self._is_closed = True
         self._wake.set()
 
-    def greet(self) -> None:
-        """Send hello: something about the measuring has changed."""
-        self._post(self._messages.hello())
-
     @hookimpl
     def greenllm_record(self, record: Record) -> None:
         """Send the final row of a cell, soon, from the stream's own thread."""
@@ -74,67 +77,67 @@ class Stream:
         self._wake.set()
 
     def _run(self) -> None:
-        cell_at = all_at = 0.0
-        greeted = ""
         while not self._is_closed:
-            self._send_changes()
-            now = time.monotonic()
-            if (state := self._messages.state) != greeted:
-                greeted = state
-                self._post(self._messages.hello())
-            if not self._session.unsettled_runs:
-                self._wait_for_work()
-                cell_at = all_at = 0.0
-                continue
-            if now >= all_at:
-                self._post(self._messages.hello())
-                self._post(self._messages.totals())
-                greeted = self._messages.state
-                all_at = now + ALL_EVERY_S
-            if now >= cell_at:
-                for cell_id in self._messages.running:
-                    if cell_id in self._messages.cells.ids:
-                        self._post(self._messages.cell(cell_id))
-                cell_at = now + CELL_EVERY_S
-            self._post(self._messages.power())
-            self._pause(POWER_EVERY_S)
+            try:
+                self._take_in()
+                self._send_next()
+            except Exception as error:
+                self._session.warn(f"an error of GreenLLM's own, please report it: {described(error)}")
+            if self._due or self._session.unsettled_runs:
+                time.sleep(TICK_S)
+            else:
+                self._rest()
 
-    def _wait_for_work(self) -> None:
+    def _rest(self) -> None:
         with self._lock:
             has_work = bool(self._settled)
         if not has_work and not self._is_closed:
+            self._said.clear()
             self._wake.wait()
             time.sleep(FIRST_AFTER_S)
-            self._wake.clear()
+        self._wake.clear()
 
-    def _pause(self, seconds: float) -> None:
-        """Wait, but send what changes at once: a cell that began, ended or was settled."""
-        until = time.monotonic() + seconds
-        while not self._is_closed and (left := until - time.monotonic()) > 0:
-            if self._wake.wait(left):
-                self._wake.clear()
-                self._send_changes()
-
-    def _send_changes(self) -> None:
-        changed: dict[str, None] = {}
-        for run in self._session.unsettled_runs:
-            state = f"{run.run_id} {run.is_open}"
-            if state not in self._known_runs:
-                self._known_runs.add(state)
-                cell_id = self._messages.cells.began(run)
-                if cell_id is not None:
-                    changed[cell_id] = None
+    def _take_in(self) -> None:
+        """Note what has changed since the last tick, and what is to come again."""
+        cells = self._messages.cells
         with self._lock:
             settled, self._settled = self._settled, []
-        for record in settled:
-            self._known_runs -= {f"{record.run_id} True", f"{record.run_id} False"}
-            cell_id = self._messages.cells.settled(record)
-            if cell_id is not None:
-                changed[cell_id] = None
+        changed = [cells.began(run) for run in self._session.unsettled_runs]
+        changed += [cells.settled(record) for record in settled]
         for cell_id in changed:
-            self._post(self._messages.cell(cell_id))
+            if cell_id is not None:
+                self._note(CELL + cell_id)
         if settled:
-            self._post(self._messages.totals())
+            self._note(TOTALS)
+        if self._messages.state != self._greeted:
+            self._greeted = self._messages.state
+            self._note(HELLO)
+        if self._session.unsettled_runs:
+            for key, every_s in self._repeated():
+                if time.monotonic() - self._said.get(key, 0.0) >= every_s:
+                    self._note(key)
+
+    def _repeated(self) -> Iterator[tuple[str, float]]:
+        yield from ((CELL + cell_id, CELL_EVERY_S) for cell_id in self._messages.cells.running)
+        yield from ((HELLO, ALL_EVERY_S), (TOTALS, ALL_EVERY_S), (POWER, TICK_S))
+
+    def _note(self, key: str) -> None:
+        self._due.setdefault(key, time.monotonic())
+
+    def _send_next(self) -> None:
+        """Send the message that is due longest; hello and the cells that are running go before all others."""
+        if not self._due:
+            return
+        first = {HELLO, *(CELL + cell_id for cell_id in self._messages.cells.running)}
+        key = min(self._due, key=lambda key: (key not in first, self._due[key]))
+        del self._due[key]
+        self._said[key] = time.monotonic()
+        self._post(self._made(key))
+
+    def _made(self, key: str) -> Message:
+        if key.startswith(CELL):
+            return self._messages.cell(key.removeprefix(CELL))
+        return {HELLO: self._messages.hello, TOTALS: self._messages.totals, POWER: self._messages.power}[key]()
 
     def _post(self, message: Message) -> None:
         try:

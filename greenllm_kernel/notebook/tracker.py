@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -135,18 +137,17 @@ class CellTracker:
     def _opened(self, info: ExecutionInfo | None) -> Run:
         source = (info.raw_cell if info is not None else None) or ""
         cell_id = info.cell_id if info is not None else None
-        return self._session().open(name_of(source), cell_id=cell_id or fallback_id(source))
+        return self._session().open(name_of(source), cell_id=cell_id or fallback_id(source), is_outermost=True)
 
     def _close(self, frame: Frame, run: Run, result: ExecutionResult) -> None:
+        closed_ns = time.monotonic_ns()
         options = frame.options
         error = result.error_before_exec or result.error_in_exec
         status = Status.OK if error is None else status_of(type(error))
         run.execution_count = result.execution_count
-        run.close(status)
+        run.close(status, self._counts(options.per) if options and error is None else None, closed_ns)
         if options is None:
             return
-        if status is Status.OK:
-            run.counts.update(self._counts(options.per))
         if options.output:
             self._shell.user_ns[options.output] = run
         if not options.is_quiet:
@@ -156,7 +157,10 @@ class CellTracker:
         counts = {}
         for unit, expression in per.items():
             try:
-                counts[unit] = float(eval(expression, self._shell.user_global_ns, self._shell.user_ns))
+                count = float(eval(expression, self._shell.user_global_ns, self._shell.user_ns))
+                if not (math.isfinite(count) and count >= 0):
+                    raise ValueError(f"{count} is no count")
+                counts[unit] = count
             except Exception as error:
                 self._complain(f"--per {unit}={expression}: {described(error)}; this unit is left out")
         return counts

@@ -90,6 +90,14 @@ class LiveKernel:
             else:
                 self.late.append(message)
 
+    def listen_until_quiet(self, quiet_s: float = 0.7, most_s: float = 30.0) -> None:
+        """Take what comes until nothing has come for a while: at four messages a second many cells take their time."""
+        deadline = time.monotonic() + most_s
+        heard = -1
+        while heard != len(self.events) and time.monotonic() < deadline:
+            heard = len(self.events)
+            self.listen(quiet_s)
+
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of one kind so far."""
         return [event for event in self.events if event["kind"] == kind]

@@ -153,8 +153,8 @@ def test_a_ledger_that_cannot_be_written_is_named_and_the_figures_are_still_ther
 
 def test_a_place_that_does_not_exist_is_named_and_the_world_average_is_used(started):
     kernel = started(GREENLLM_PLACE="Atlantis")
-    outcome = kernel.run("%%energy\nimport time\ntime.sleep(0.2)")
-    assert shown(outcome)["emissions"]["place"] == "world"
+    kernel.run("%%energy -o window\nimport time\ntime.sleep(0.2)")
+    assert kernel.run("window.settle().emissions.intensity.place").result == "'world'"
     assert "ATLANTIS" in kernel.run("%energy status").stdout.upper()
 
 

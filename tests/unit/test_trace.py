@@ -138,10 +138,24 @@ def test_a_gap_in_power_alone_is_not_covered():
     assert trace.energy(opening, closing).random_j > 300.0
 
 
-def test_a_channel_that_draws_nothing_settles_and_has_zero_only_because_it_was_read():
+def test_a_counter_that_stands_still_is_not_believed_to_say_zero():
+    driven = Driven([package(Constant(0.0))])
+    driven.run(0.5)
+    assert driven.traces["cpu:0"].fault is None
+    start_ns, end_ns = driven.run(2.0)
+    driven.run(0.5)
+    trace = driven.traces["cpu:0"]
+    assert trace.fault == "its counter stands still"
+    assert trace.is_settled(end_ns)
+    opening, closing = trace.edge(start_ns), trace.edge(end_ns)
+    assert opening is None or closing.gap_ns - opening.gap_ns > 1e9
+
+
+def test_a_card_whose_power_reads_zero_too_draws_nothing():
     driven = Driven([gpu(Constant(0.0))])
     start_ns, end_ns = driven.run(2.0)
     driven.run(0.5)
+    assert driven.traces["gpu:0"].fault is None
     assert driven.traces["gpu:0"].is_settled(end_ns)
     assert driven.energy("gpu:0", start_ns, end_ns).value_j == pytest.approx(0.0, abs=1e-6)
 
