@@ -41,3 +41,8 @@ def greenllm_record(record: Record) -> None:
 @hookspec
 def greenllm_progress(record: Record) -> None:
     """Observe what is known so far of a window still open, every few seconds (status ``partial``)."""
+
+
+@hookspec
+def greenllm_end() -> None:
+    """Write what is kept back: the session has handed its last record over."""

@@ -75,8 +75,10 @@ class Plugins:
 
     def _installed(self) -> list[EntryPoint]:
         found = entry_points(group=hookspecs.PROJECT_NAME) if self._found is None else self._found
-        unique = {entry_point.name: entry_point for entry_point in found}
-        return [entry_point for name, entry_point in sorted(unique.items()) if name not in self._disabled]
+        # The same one may be found twice (a folder that is on the path twice); two of one name are told apart later.
+        unique = {(entry_point.name, entry_point.value): entry_point for entry_point in found}
+        in_order = sorted(unique.values(), key=lambda entry_point: entry_point.name)
+        return [entry_point for entry_point in in_order if entry_point.name not in self._disabled]
 
     def _load(self, manager: pluggy.PluginManager, entry_point: EntryPoint) -> None:
         try:
@@ -87,6 +89,9 @@ class Plugins:
         self._register(manager, plugin, entry_point.name)
 
     def _register(self, manager: pluggy.PluginManager, plugin: object, name: str) -> None:
+        if manager.has_plugin(name):
+            self._on_fault(f"a second plugin named {name} is left out; each needs a name of its own")
+            return
         try:
             manager.register(plugin, name=name)
             manager.check_pending()

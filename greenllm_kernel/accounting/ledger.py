@@ -19,11 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from greenllm_kernel.accounting.ledger_schema import prepare, row_of, write
+from greenllm_kernel.accounting.ledger_schema import Row, prepare, row_of, write
 from greenllm_kernel.accounting.record import Record
-from greenllm_kernel.accounting.series import decimated, packed, unpacked
+from greenllm_kernel.accounting.series import unpacked
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import LedgerError
+
+__all__ = ["Ledger", "Row", "SessionSummary", "explained", "ledger_path", "row_of"]
 
 BUSY_TIMEOUT_S = 5.0
 """How long one write waits for another process's, s; a write itself takes milliseconds."""
@@ -93,10 +95,14 @@ class Ledger:
         Raises:
             LedgerError: as for :meth:`write`.
         """
-        rows = [
-            row_of(record, {channel: packed(decimated(points)) for channel, points in record.power().items()})
-            for record in records
-        ]
+        self.write_rows([row_of(record) for record in records])
+
+    def write_rows(self, rows: Iterable[Row]) -> None:
+        """Keep records that :func:`row_of` has made ready, in one transaction: all or none.
+
+        Raises:
+            LedgerError: as for :meth:`write`.
+        """
         self._guarded(lambda connection: write(connection, rows))
 
     def records(
@@ -165,11 +171,10 @@ class Ledger:
         with self._lock:
             try:
                 return use(self._connected())
-            except (sqlite3.Error, OSError) as error:
-                self._disconnect()
-                raise LedgerError(explained(self.path, error)) from error
-            except LedgerError:
-                self._disconnect()
+            except BaseException as error:
+                self._disconnect()  # which undoes a transaction under way: left open, it would lock out the others
+                if isinstance(error, (sqlite3.Error, OSError)):
+                    raise LedgerError(explained(self.path, error)) from error
                 raise
 
     def _connected(self) -> sqlite3.Connection:

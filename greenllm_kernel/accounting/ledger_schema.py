@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import struct
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from greenllm_kernel.accounting.filesystem import is_on_network
 from greenllm_kernel.accounting.record import Record
+from greenllm_kernel.accounting.series import decimated, packed
 from greenllm_kernel.errors import LedgerError
 
 APPLICATION_ID: Final = 0x47724C4D
@@ -37,15 +39,17 @@ CREATE TABLE power (
 );
 """
 
-_COLUMNS: Final = (
-    *("run_id", "session_id", "parent_run_id", "name", "stage", "cell_id", "execution_count", "status", "settled"),
-    *("host", "started_at", "duration_s", "energy_j", "energy_low_j", "energy_high_j", "provenance", "mass_gco2e"),
-    "json",
-)
+_COLUMNS: Final = {
+    **dict.fromkeys(("run_id", "session_id", "name", "status", "host", "started_at", "provenance", "json"), str),
+    **dict.fromkeys(("parent_run_id", "stage", "cell_id"), str | None),
+    **dict.fromkeys(("settled", "duration_s"), int | float),
+    **dict.fromkeys(("execution_count", "energy_j", "energy_low_j", "energy_high_j", "mass_gco2e"), int | float | None),
+}
+"""What each column takes."""
 
 _UPSERT: Final = f"""
 INSERT INTO records ({", ".join(_COLUMNS)}) VALUES ({", ".join(f":{column}" for column in _COLUMNS)})
-ON CONFLICT (run_id) DO UPDATE SET {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS[1:])}
+ON CONFLICT (run_id) DO UPDATE SET {", ".join(f"{column} = excluded.{column}" for column in list(_COLUMNS)[1:])}
 WHERE 2 * excluded.settled + (excluded.status <> 'partial') >= 2 * records.settled + (records.status <> 'partial')
 """
 
@@ -75,31 +79,32 @@ def prepare(connection: sqlite3.Connection, path: Path, read_only: bool, busy_ti
     connection.execute("COMMIT")
 
 
-def row_of(record: Record, series: Mapping[str, bytes]) -> Row:
-    """Return what is kept of ``record``.
+def row_of(record: Record) -> Row:
+    """Return what is kept of ``record``; SQLite takes it. What is no Unicode in its texts becomes a question mark.
 
     Raises:
-        LedgerError: a figure in it is not finite, which JSON cannot hold.
+        LedgerError: a figure is not finite, which JSON cannot hold, or something is of a type that cannot be kept.
     """
     low_j, high_j = record.gross.interval_j if record.gross else (None, None)
-    data = record.to_dict()
     try:
-        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    except ValueError as error:
+        data = record.to_dict()
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+        series = {_unicode(channel): packed(decimated(points)) for channel, points in record.power().items()}
+    except (TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
         raise LedgerError(f"the record of {record.name!r} cannot be kept: {error}; please report it") from error
-    columns: dict[str, Any] = {column: data[column] for column in _COLUMNS if column in data}
-    return (
-        {
-            **columns,
-            "energy_j": record.gross.value_j if record.gross else None,
-            "energy_low_j": low_j,
-            "energy_high_j": high_j,
-            "provenance": record.provenance.value,
-            "mass_gco2e": record.emissions.mass_gco2e if record.emissions else None,
-            "json": text,
-        },
-        series,
-    )
+    columns: dict[str, Any] = {
+        **{column: data[column] for column in _COLUMNS if column in data},
+        "energy_j": record.gross.value_j if record.gross else None,
+        "energy_low_j": low_j,
+        "energy_high_j": high_j,
+        "provenance": record.provenance.value,
+        "mass_gco2e": record.emissions.mass_gco2e if record.emissions else None,
+        "json": text,
+    }
+    for column, value in columns.items():
+        if not isinstance(value, _COLUMNS[column]) or (isinstance(value, int) and value.bit_length() > 63):
+            raise LedgerError(f"the record of {record.name!r} cannot be kept: its {column} is {value!r}")
+    return {column: _unicode(value) if isinstance(value, str) else value for column, value in columns.items()}, series
 
 
 def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
@@ -114,6 +119,11 @@ def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
             [(columns["run_id"], channel_id, data) for channel_id, data in series.items()],
         )
     connection.execute("COMMIT")
+
+
+def _unicode(text: str) -> str:
+    # Python lets half a surrogate pair stand in a text (a file name on Linux may bring one); UTF-8 does not.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_made(connection: sqlite3.Connection, path: Path) -> bool:

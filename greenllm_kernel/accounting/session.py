@@ -40,6 +40,9 @@ KEPT_RECORDS = 10_000
 AT_EXIT_TIMEOUT_S = 3.0
 """How long a process that ends waits for its last records to settle, s."""
 
+EXTRA_TIMEOUT_S = 0.001
+"""How much longer it waits for each run that is not settled yet, s: about twice what its record takes."""
+
 
 class Session:
     """Measures in this process. Costs nothing until the first run opens.
@@ -188,6 +191,7 @@ class Session:
         """Settle what is closed, hand over what is open as ``partial``, and stop reading."""
         if self._is_closed or os.getpid() != self._process_id:  # a forked child leaves its parent's session alone
             return
+        timeout_s += EXTRA_TIMEOUT_S * len(self.unsettled_runs)
         self.settle(timeout_s)
         self._is_closed = True
         self._wake.set()
@@ -195,6 +199,8 @@ class Session:
             self._bookkeeper.join(timeout_s)
         for run in self.open_runs:
             self.plugins.call("greenllm_progress", record=run.record)
+        if self._bookkeeper is not None:
+            self.plugins.call("greenllm_end")
         self.sampler.close()
         atexit.unregister(self.close)
 

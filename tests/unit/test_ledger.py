@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import signal
+import math
+import re
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from greenllm_kernel.accounting.filesystem import is_on_network
-from greenllm_kernel.accounting.ledger import Ledger, ledger_path
+from greenllm_kernel.accounting.ledger import Ledger, Row, ledger_path, row_of
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.series import POINTS, decimated, energy_j
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import LedgerError
-from greenllm_plugins.recorders.ledger import LedgerRecorder
 from made_records import NOON, measured, record
-
-HERE = Path(__file__).parent
+from programs import started
 
 
 @pytest.fixture
@@ -38,16 +36,6 @@ def path(tmp_path: Path) -> Path:
 def ledger(path: Path) -> Iterator[Ledger]:
     with Ledger(path) as ledger:
         yield ledger
-
-
-def started(program: str, *arguments: object) -> subprocess.Popen[str]:
-    head = "import sys; sys.path.insert(0, sys.argv[1])\nfrom pathlib import Path\npath = Path(sys.argv[2])\n"
-    return subprocess.Popen(
-        [sys.executable, "-c", head + textwrap.dedent(program), str(HERE), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_a_record_comes_back_as_it_was_written(ledger: Ledger) -> None:
@@ -174,45 +162,63 @@ def test_threads_share_one_ledger(ledger: Ledger) -> None:
     assert len(ledger.records()) == 40
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_after_a_kill_the_last_progress_is_there_and_marked_partial(path: Path) -> None:
-    victim = started(
-        """
-        import time
-        from dataclasses import replace
-        from made_records import measured, record
-        from greenllm_kernel.accounting.record import Status
-        from greenllm_plugins.recorders.ledger import LedgerRecorder
-        import os; os.environ["GREENLLM_LEDGER"] = str(path)
-        recorder = LedgerRecorder()
-        step = record(measured(1), run_id="victim", status=Status.PARTIAL, settled=False)
-        for i in range(100_000):
-            recorder.greenllm_progress(replace(step, duration_s=float(i), series=lambda: {"gpu:0": [(0.0, 1.0)] * 500}))
-            print(i, flush=True)
-        """,
-        path,
-    )
-    assert victim.stdout is not None
-    for line in victim.stdout:
-        if int(line) >= 50:
-            break
-    victim.send_signal(signal.SIGKILL)
-    victim.wait(10)
-    with Ledger(path) as ledger:
-        (kept,) = ledger.records()
-        assert kept.status is Status.PARTIAL
-        assert kept.duration_s >= 50
-        assert kept.power()
-        ledger.write(record(measured(1), name="the next kernel"))
-        assert len(ledger.records()) == 2
-
-
 def test_a_damaged_file_is_left_as_it_is_and_the_message_says_to_move_it(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"these are my notes, not a database" * 100)
     with pytest.raises(LedgerError, match="damaged.*move the file away"):
         Ledger(path)
     assert path.read_bytes().startswith(b"these are my notes")
+
+
+def test_half_a_surrogate_pair_in_a_name_becomes_a_question_mark(ledger: Ledger) -> None:
+    run = record(measured(1), name="a\udc80b", stage="\ud83d", series={"gpu:\udcff": [(0.0, 1.0)]})
+    ledger.write(run)
+    (kept,) = ledger.records()
+    assert (kept.name, kept.stage, list(kept.power())) == ("a?b", "?", ["gpu:?"])
+
+
+def test_a_name_in_any_script_comes_back_as_it_was(ledger: Ledger) -> None:
+    ledger.write(record(measured(1), name="Überprüfung \U0001f642 測定"))
+    assert ledger.records()[0].name == "Überprüfung \U0001f642 測定"
+
+
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        {"counts": {"token": math.nan}},
+        {"counts": {"token": b"512"}},
+        {"counts": {("token",): 1.0}},
+        {"name": ["a", "list"]},
+        {"name": None},
+        {"name": Path("cell")},
+        {"stage": 3},
+        {"execution_count": 2**63},
+        {"duration_s": math.inf},
+        {"series": {"gpu:0": [(0.0, 1e300)]}},
+    ],
+    ids=str,
+)
+def test_a_record_that_cannot_be_kept_is_refused_by_name_and_changes_nothing(
+    ledger: Ledger, faulty: dict[str, Any]
+) -> None:
+    run = record(measured(1), **{"name": "faulty", **faulty})
+    with pytest.raises(LedgerError, match=re.escape(f"the record of {run.name!r} cannot be kept")):
+        ledger.write(run)
+    ledger.write(record(measured(1), name="next"))
+    assert [r.name for r in ledger.records()] == ["next"]
+
+
+def test_a_write_that_breaks_off_leaves_nothing_behind_and_locks_nobody_out(ledger: Ledger, path: Path) -> None:
+    def breaking_off() -> Iterator[Row]:
+        yield row_of(record(measured(1)))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ledger.write_rows(breaking_off())
+    other = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("ROLLBACK")
+    assert ledger.records() == []
 
 
 def test_damage_inside_a_ledger_is_reported_and_moving_it_away_helps(path: Path) -> None:
@@ -300,65 +306,6 @@ def test_a_full_disk_is_reported_loses_nothing_before_and_is_tried_again(path: P
     assert child.returncode == 0, errors
     assert said.splitlines()[1] == "before after"
     assert "set `ledger` in greenllm.toml" in said
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("may not mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def test_what_a_full_disk_refuses_is_kept_and_written_when_there_is_room(
-    tiny_disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GREENLLM_LEDGER", str(tiny_disk / "ledger.sqlite"))
-    recorder = LedgerRecorder()
-    recorder.greenllm_record(record(measured(1), run_id="0"))
-    ballast = tiny_disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(b"x" * 4096)
-    messages = set()
-    for i in range(1, 8):
-        try:
-            recorder.greenllm_record(record(measured(1), run_id=str(i), series={"gpu:0": [(0.0, 1.0)] * 500}))
-        except LedgerError as error:
-            messages.add(str(error))
-    assert len(messages) == 1
-    assert "no space is left" in messages.pop()
-    assert recorder.waiting >= 1
-    ballast.unlink()
-    recorder.greenllm_record(record(measured(1), run_id="8"))
-    assert recorder.waiting == 0
-    with Ledger(tiny_disk / "ledger.sqlite") as ledger:
-        assert sorted(r.run_id for r in ledger.records()) == [str(i) for i in range(9)]
-    recorder.close()
-
-
-def test_who_names_another_ledger_after_a_failure_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("GREENLLM_LEDGER", str(tmp_path / "file" / "ledger.sqlite"))
-    recorder = LedgerRecorder()
-    partial = record(measured(1), run_id="a", status=Status.PARTIAL, settled=False)
-    for run in (partial, replace(partial, status=Status.OK, settled=True), record(measured(1), run_id="b")):
-        with pytest.raises(LedgerError):
-            recorder.greenllm_record(run)
-    monkeypatch.setenv("GREENLLM_LEDGER", str(tmp_path / "other.sqlite"))
-    recorder.greenllm_record(record(measured(1), run_id="c"))
-    with Ledger(tmp_path / "other.sqlite") as ledger:
-        assert [(r.run_id, r.status) for r in ledger.records()] == [
-            ("a", Status.OK),
-            ("b", Status.OK),
-            ("c", Status.OK),
-        ]
-    recorder.close()
 
 
 def test_another_process_that_holds_the_ledger_too_long_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.plugins import Plugins
 
@@ -65,3 +66,36 @@ def test_a_disabled_plugin_is_not_even_imported(entry_point):
     plugins = Plugins(frozenset({"bad"}), on_fault=said.append, found=[bad, entry_point("good", GOOD)])
     assert plugins.names == ["good"]
     assert said == []
+
+
+def test_a_second_plugin_of_a_name_is_reported_and_the_first_stays(entry_point):
+    said = []
+    plugins = Plugins(on_fault=said.append, found=[entry_point("good", GOOD)])
+    plugins.register(object(), "good")
+    assert plugins.call("greenllm_meters", config=Configuration()) == [["a meter"]]
+    assert said == ["a second plugin named good is left out; each needs a name of its own"]
+
+
+def test_of_two_installed_plugins_of_one_name_the_first_found_stays(entry_point):
+    said = []
+    first = entry_point("good", GOOD)
+    other = EntryPoint("good", entry_point("other", GOOD.replace("a meter", "another")).value, "greenllm")
+    plugins = Plugins(on_fault=said.append, found=[first, first, other])
+    assert plugins.call("greenllm_meters", config=Configuration()) == [["a meter"]]
+    assert said == ["a second plugin named good is left out; each needs a name of its own"]
+
+
+def test_at_the_end_plugins_are_told_after_the_last_record_and_none_is_loaded_for_it(entry_point, monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "told", told, raising=False)
+    source = (
+        "import sys\n@hookimpl\ndef greenllm_record(record):\n    sys.told.append(record.name)\n"
+        "@hookimpl\ndef greenllm_end():\n    sys.told.append('end')\n"
+    )
+    late = entry_point("late", source)
+    Session(Configuration(), Plugins(found=[late])).close()
+    assert (told, "plugin_late" in sys.modules) == ([], False)
+    session = Session(Configuration(), Plugins(found=[late]))
+    session.open("last").close()
+    session.close()
+    assert told == ["last", "end"]

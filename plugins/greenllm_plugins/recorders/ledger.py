@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from greenllm_kernel.accounting.ledger import Ledger, ledger_path
+import os
+import threading
+import time
+from contextlib import suppress
+
+from greenllm_kernel.accounting.ledger import Ledger, Row, ledger_path, row_of
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.configuration import Configuration
+from greenllm_kernel.errors import ConfigurationError, LedgerError
 from greenllm_kernel.hookspecs import hookimpl
+
+WRITE_EVERY_S = 0.2
+"""How often the ledger is written at most, s: many short windows share one transaction, and a kill loses no more."""
+
+FULL_BATCH = 500
+"""Waiting records that are written without waiting for more."""
 
 MOST_WAITING = 1000
 """Records kept in memory while the ledger cannot be written; beyond that the oldest are lost."""
@@ -14,53 +26,102 @@ MOST_WAITING = 1000
 class LedgerRecorder:
     """Writes records to the configured ledger, and holds on to those that could not be written.
 
-    Used from one thread. The configuration is read at each record: loading GreenLLM opens no file, and who is told that
-    the ledger cannot be written can set ``GREENLLM_LEDGER`` at once and loses nothing.
+    A record is written at once if none was written shortly before; otherwise a moment later, with those that come in
+    between. The configuration is read at each write: loading GreenLLM opens no file, and who is told that the ledger
+    cannot be written can set ``GREENLLM_LEDGER`` at once and loses nothing.
     """
 
     def __init__(self) -> None:
         self._ledger: Ledger | None = None
-        self._waiting: dict[str, Record] = {}
+        self._waiting: dict[str, Row] = {}
+        self._next_write_at = 0.0
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
 
     @hookimpl
     def greenllm_record(self, record: Record) -> None:
         """Write a settled record."""
-        self._write(record)
+        self._keep(record)
 
     @hookimpl
     def greenllm_progress(self, record: Record) -> None:
         """Write what is known so far of an open window."""
-        self._write(record)
+        self._keep(record)
+
+    @hookimpl
+    def greenllm_end(self) -> None:
+        """Write what waits."""
+        self.close()
 
     @property
     def waiting(self) -> int:
-        """How many records could not be written yet."""
+        """How many records are not written yet."""
         return len(self._waiting)
 
     def close(self) -> None:
-        """Let go of the ledger; a later record opens it again."""
+        """Write what waits and let go of the ledger; a later record opens it again."""
+        with self._lock:
+            try:
+                self._write()
+            finally:
+                self._let_go()
+
+    def _keep(self, record: Record) -> None:
+        row = row_of(record)  # a record that cannot be kept is refused here and holds up no other
+        with self._lock:
+            # Of one run only the latest state matters; it goes to the end, since the oldest are given up first.
+            self._waiting.pop(record.run_id, None)
+            self._waiting[record.run_id] = row
+            while len(self._waiting) > MOST_WAITING:
+                del self._waiting[next(iter(self._waiting))]
+            if time.monotonic() >= self._next_write_at or len(self._waiting) == FULL_BATCH:
+                self._write()
+            elif self._timer is None:
+                timer = threading.Timer(WRITE_EVERY_S, self._write_late)
+                timer.daemon = True
+                timer.start()
+                self._timer = timer
+
+    def _write(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._waiting:
+            return
+        try:
+            self._opened().write_rows(self._waiting.values())
+            self._waiting.clear()
+        finally:
+            self._next_write_at = time.monotonic() + WRITE_EVERY_S
+
+    def _write_late(self) -> None:
+        with self._lock, suppress(LedgerError):  # the next record tries again, and from there the fault is told
+            self._write()
+
+    def _opened(self) -> Ledger:
+        path = ledger_path(_configuration())
+        if self._ledger is not None and self._ledger.path != path:
+            self._let_go()
+        if self._ledger is None:
+            self._ledger = Ledger(path)
+        return self._ledger
+
+    def _let_go(self) -> None:
         if self._ledger is not None:
             self._ledger.close()
             self._ledger = None
 
-    def _write(self, record: Record) -> None:
-        # Of one run only the latest state matters; it goes to the end, since the oldest are given up first.
-        self._waiting.pop(record.run_id, None)
-        self._waiting[record.run_id] = record
-        while len(self._waiting) > MOST_WAITING:
-            del self._waiting[next(iter(self._waiting))]
-        self._opened().write_all(self._waiting.values())
-        self._waiting.clear()
 
-    def _opened(self) -> Ledger:
-        path = ledger_path(Configuration.load())
-        if self._ledger is not None and self._ledger.path != path:
-            self.close()
-        if self._ledger is None:
-            self._ledger = Ledger(path)
-        return self._ledger
+def _configuration() -> Configuration:
+    try:
+        return Configuration.load()
+    except ConfigurationError:
+        # The session has said so and measures with the defaults; a ledger named in the environment still holds.
+        path = os.environ.get("GREENLLM_LEDGER", "").strip()
+        return Configuration.from_mapping({"ledger": path} if path else {})
 
 
 _recorder = LedgerRecorder()
 greenllm_record = _recorder.greenllm_record
 greenllm_progress = _recorder.greenllm_progress
+greenllm_end = _recorder.greenllm_end
