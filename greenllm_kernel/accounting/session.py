@@ -10,9 +10,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 
+from greenllm_kernel.accounting.intensity import IntensityLookup
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run, innermost
 from greenllm_kernel.accounting.span import Span
@@ -27,9 +27,6 @@ SETTLE_EVERY_S = 0.02
 
 PROGRESS_EVERY_S = 2.0
 """How often open runs are told to the recorders, s; after a kill at most this much is lost, and a write."""
-
-INTENSITY_TIMEOUT_S = 5.0
-"""How long records wait for plugins to tell the carbon intensity, s; later ones have it once it is known."""
 
 MOST_WARNINGS = 50
 """Warnings kept; what goes wrong anew at each try should not fill the memory."""
@@ -69,13 +66,11 @@ class Session:
         self._run_numbers = itertools.count(1)
         self._runs: list[Run] = []
         self._records: list[Record] = []
-        self._intensity: CarbonIntensity | None = None
-        self._intensity_known = threading.Event()
-        self._intensity_asked_at: float | None = None
         self._has_checked_meters = False
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._watchers: list[threading.Event] = []
+        self.intensity_lookup = IntensityLookup(self.plugins, self.configuration.place, self.warn, self._wake.set)
         self._bookkeeper: threading.Thread | None = None
         self._is_closed = False
         atexit.register(self.close, AT_EXIT_TIMEOUT_S)
@@ -151,21 +146,9 @@ class Session:
             return list(self._records)
 
     @property
-    def has_intensity(self) -> bool:
-        """Whether the carbon intensity was looked up already."""
-        return self._intensity_known.is_set()
-
-    @property
     def intensity(self) -> CarbonIntensity | None:
-        """Carbon intensity of the configured place, as far as it is known now: plugins are asked on a thread."""
-        self._look_up_intensity()
-        return self._intensity
-
-    def wait_for_intensity(self, timeout_s: float = INTENSITY_TIMEOUT_S) -> CarbonIntensity | None:
-        """Return the carbon intensity once plugins have answered, or what is known after ``timeout_s``."""
-        self._look_up_intensity()
-        self._intensity_known.wait(timeout_s)
-        return self._intensity
+        """Carbon intensity of the configured place, as far as it is known now."""
+        return self.intensity_lookup.now()
 
     def find_meters(self, timeout_s: float = 10.0) -> bool:
         """Look for the meters now and wait until they are known; the first run does so without waiting."""
@@ -215,43 +198,8 @@ class Session:
         hooks = self.plugins.implementations("greenllm_meters")
         return [(name, partial(find, config=self.configuration)) for name, find in hooks]
 
-    def _look_up_intensity(self) -> None:
-        with self._lock:
-            if self._intensity_asked_at is not None:
-                return
-            self._intensity_asked_at = time.monotonic()
-        threading.Thread(target=self._ask_for_intensity, name="greenllm-intensity", daemon=True).start()
-
-    def _ask_for_intensity(self) -> None:
-        try:
-            self._intensity = self._found_intensity()
-        finally:
-            self._intensity_known.set()
-            self._wake.set()
-
-    def _found_intensity(self) -> CarbonIntensity | None:
-        at = datetime.now(UTC)
-        for place in dict.fromkeys((self.configuration.place, None)):
-            for name, look_up in self.plugins.implementations("greenllm_carbon_intensity"):
-                found = look_up(place=place, at=at)
-                if isinstance(found, CarbonIntensity):
-                    return found
-                if found is not None:
-                    self.warn(f"plugin {name} gave {found!r:.80} where a carbon intensity was asked for")
-        self.warn("no plugin knows a carbon intensity, so emissions are unavailable")
-        return None
-
-    def _waits_for_intensity(self) -> bool:
-        self._look_up_intensity()
-        if self._intensity_known.is_set() or self._intensity_asked_at is None:
-            return False
-        if time.monotonic() - self._intensity_asked_at < INTENSITY_TIMEOUT_S:
-            return True
-        self.warn(f"no plugin has told a carbon intensity in {INTENSITY_TIMEOUT_S:.0f} s: emissions are unavailable")
-        return False
-
     def _keep_books(self) -> None:
-        self._look_up_intensity()
+        self.intensity_lookup.ask()
         progress_at = time.monotonic() + PROGRESS_EVERY_S
         while not self._is_closed:
             with self._lock:
@@ -288,7 +236,7 @@ class Session:
     def _settle_closed(self) -> None:
         self.sampler.check(time.monotonic_ns())
         closed = [run for run in self.unsettled_runs if not run.is_open]
-        if closed and not self._is_closed and self._waits_for_intensity():
+        if closed and not self._is_closed and self.intensity_lookup.is_worth_waiting():
             return
         for run in closed:
             if run.is_settled() or self._is_closed:

@@ -136,7 +136,7 @@ def _chosen(configuration: Configuration) -> list[tuple[str, object]]:
 
 
 def _print_intensity(to: Console, session: Session, configuration: Configuration) -> None:
-    intensity = session.wait_for_intensity()
+    intensity = session.intensity_lookup.wait()
     if intensity is None:
         _line(to, BAD, "carbon intensity: not known, so emissions are unavailable")
         return

@@ -1,14 +1,7 @@
 """One channel's readings made into cumulative joules with an uncertainty.
 
 A trace is a line of knots: instants at which the cumulative energy is known. Counters give a knot a tick,
-power readings one a reading (trapezoids). Between knots the energy is bounded: power is taken to lie between
-the lowest and the highest that the neighbouring knots and power readings show, so that within an interval of
-length T and mean power P, after the fraction f,
-
-    max(low f, P - high (1 - f)) <= energy / T <= min(high f, P - low (1 - f)).
-
-Where the neighbours' levels lie on either side of P the power is taken to step from one to the other, which
-is one of these bounds; otherwise the middle is taken. The range gives the standard uncertainty of an edge.
+power readings one a reading (trapezoids). Energy is asked for between two instants, its edges.
 """
 
 from __future__ import annotations
@@ -18,10 +11,11 @@ import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from greenllm_kernel.metering.counter import IMPLAUSIBLE_W, Counter
+from greenllm_kernel.metering.edge import Edge, Knot, between, beyond, mean_w, random_uncertainty_j
 from greenllm_kernel.metering.history import History
 from greenllm_kernel.metering.meter import Channel, Kind, Reading
 from greenllm_kernel.metering.tick import TickClock
@@ -29,12 +23,6 @@ from greenllm_kernel.quantities import Energy, Provenance
 
 TICKING_FROM_S = 0.015
 """Counters refreshed more slowly than this have ticks worth learning; faster ones count as continuous."""
-
-REACH_S = 2.0
-"""How far before the first and after the last knot an edge may lie and still be extrapolated."""
-
-NEAR_S = 0.25
-"""Time before the first knot up to which readings count as covering it; further away it is a gap."""
 
 STANDSTILL_S = 1.0
 """A counter that has not moved for so long (and for ten periods) is not believed: no powered part draws 0 W."""
@@ -52,47 +40,6 @@ KEPT_KNOTS = 1500
 
 REFINED_KNOTS = 16
 """How many knots back a clock that has just been locked is believed."""
-
-EXTRAPOLATION_UNCERTAINTY = 0.3
-"""Relative standard uncertainty of power beyond the knots: a cell's load is not that of the instant beside it."""
-
-STEP_SHARE = 3.0
-"""An edge's uncertainty is the range of possible energies over this, where a step explains the knots."""
-
-
-@dataclass(frozen=True, slots=True)
-class Knot:
-    """An instant at which the cumulative energy is known.
-
-    ``half_ns`` is the half-width of the instant's interval. ``variance_j2`` (what interpolated power, resets and
-    gaps have added) and ``gap_ns`` (time without valid readings) accumulate since the trace began.
-    """
-
-    t_ns: float
-    joules: float
-    half_ns: float
-    variance_j2: float
-    gap_ns: float
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """The cumulative energy at one end of a window.
-
-    ``low_w`` and ``high_w`` bound the power around the edge; ``after_ns`` is the knot before it (None before the
-    first), so that edges between the same two knots are known as such, and ``rate_w`` the standard uncertainty of
-    the mean power between them; ``gap_ns`` as for a knot.
-    """
-
-    t_ns: int
-    joules: float
-    variance_j2: float
-    accumulated_j2: float
-    low_w: float
-    high_w: float
-    after_ns: float | None
-    rate_w: float
-    gap_ns: float
 
 
 class Trace:
@@ -183,17 +130,10 @@ class Trace:
     def energy(self, opening: Edge, closing: Edge) -> Energy:
         """Return the energy between two edges, with all its uncertainty."""
         value_j = max(0.0, closing.joules - opening.joules)
-        duration_s = (closing.t_ns - opening.t_ns) / 1e9
-        edges_j2 = opening.variance_j2 + closing.variance_j2
-        if opening.after_ns == closing.after_ns:
-            low_w, high_w = min(opening.low_w, closing.low_w), max(opening.high_w, closing.high_w)
-            within_j2 = ((high_w - low_w) ** 2 / 12 + opening.rate_w**2) * duration_s**2
-            edges_j2 = min(edges_j2, within_j2)
-        random_j = math.sqrt(max(0.0, closing.accumulated_j2 - opening.accumulated_j2) + edges_j2)
         source = self.channel.id
         return Energy(
             value_j=value_j,
-            random_j=random_j,
+            random_j=random_uncertainty_j(opening, closing),
             scale_j={source: self.channel.gain_uncertainty * value_j} if self.channel.gain_uncertainty else {},
             model_j={source: self.channel.model_uncertainty * value_j} if self.channel.is_estimate else {},
             by_provenance_j={self.provenance: value_j},
@@ -336,7 +276,7 @@ class Trace:
         shown = self._shown_knot if self._shown_knot is not None else last
         if self._powers or self._knots[-1].t_ns - shown.t_ns < self._shown_spacing_ns:
             return
-        self._shown_w = _mean_w(shown, self._knots[-1])
+        self._shown_w = mean_w(shown, self._knots[-1])
         self._shown_knot = self._knots[-1]
         self.history.add(self._knots[-1].t_ns, self._shown_w)
 
@@ -354,7 +294,7 @@ class Trace:
     def _rate_w(self) -> float:
         if self._powers:
             return self._powers[-1][1]
-        return _mean_w(self._knots[-2], self._knots[-1]) if len(self._knots) > 1 else 0.0
+        return mean_w(self._knots[-2], self._knots[-1]) if len(self._knots) > 1 else 0.0
 
     # Answering for an instant.
 
@@ -363,67 +303,13 @@ class Trace:
         if not knots or not self._is_believed:
             return None
         index = bisect_right(knots, float(t_ns), key=lambda knot: knot.t_ns)
-        if index == 0:
-            return self._beyond(knots[0], t_ns)
-        if index == len(knots):
-            return self._beyond(knots[-1], t_ns)
-        return self._between(index, t_ns)
-
-    def _between(self, index: int, t_ns: int) -> Edge:
-        left, right = self._knots[index - 1], self._knots[index]
-        span_s = (right.t_ns - left.t_ns) / 1e9
-        fraction = (t_ns - left.t_ns) / (right.t_ns - left.t_ns)
-        mean_w = _mean_w(left, right)
-        before_w = _mean_w(self._knots[index - 2], left) if index > 1 else mean_w
-        after_w = _mean_w(right, self._knots[index + 1]) if index + 1 < len(self._knots) else mean_w
-        seen_w = self._powers_between(left.t_ns, right.t_ns) if self._counts else []
-        low_w, high_w = min(before_w, mean_w, after_w, *seen_w), max(before_w, mean_w, after_w, *seen_w)
-        least = max(low_w * fraction, mean_w - high_w * (1 - fraction))
-        most = min(high_w * fraction, mean_w - low_w * (1 - fraction))
-        if before_w < mean_w < after_w or before_w > mean_w > after_w:
-            part, share = _stepped(before_w, mean_w, after_w, fraction), STEP_SHARE
-        else:
-            part, share = (least + most) / 2, math.sqrt(12)
-        shape_j = max(0.0, most - least) * span_s / share
-        # Knots beside each other come from one clock, so their instants are off together.
-        clock_j = high_w / 1e9 / math.sqrt(3) * (left.half_ns * (1 - fraction) + right.half_ns * fraction)
-        return Edge(
-            t_ns=t_ns,
-            joules=left.joules + part * span_s,
-            variance_j2=shape_j**2 + clock_j**2,
-            accumulated_j2=left.variance_j2 + (right.variance_j2 - left.variance_j2) * fraction,
-            low_w=low_w,
-            high_w=high_w,
-            after_ns=left.t_ns,
-            rate_w=_rate_uncertainty_w(left, right),
-            gap_ns=left.gap_ns + (right.gap_ns - left.gap_ns) * fraction,
-        )
-
-    def _beyond(self, knot: Knot, t_ns: int) -> Edge | None:
-        """Extrapolate from the first or the last knot; less sure the further away, and never past a loss."""
-        is_after = t_ns >= knot.t_ns
-        reach_ns = REACH_S * 1e9 + self._period_ns
-        until_ns = min(float(t_ns), knot.t_ns + reach_ns)
-        if is_after and self._lost_at is not None:
-            until_ns = min(until_ns, max(knot.t_ns, float(self._lost_at)))
-        power_w = self._power_near(is_after)
-        if power_w is None or knot.t_ns - t_ns > reach_ns:
+        if 0 < index < len(knots):
+            seen_w = self._powers_between(knots[index - 1].t_ns, knots[index].t_ns) if self._counts else []
+            return between(t_ns, knots, index, seen_w)
+        power_w = self._power_near(is_after=index > 0)
+        if power_w is None:
             return None
-        away_s = (until_ns - knot.t_ns) / 1e9
-        before_ns = max(0.0, knot.t_ns - t_ns - max(NEAR_S * 1e9, self._period_ns))
-        share = 1.0 if before_ns > 0 else EXTRAPOLATION_UNCERTAINTY
-        clock_j = power_w * knot.half_ns / 1e9 / math.sqrt(3)
-        return Edge(
-            t_ns=t_ns,
-            joules=knot.joules + power_w * away_s,
-            variance_j2=(share * power_w * away_s) ** 2 + clock_j**2,
-            accumulated_j2=knot.variance_j2,
-            low_w=0.0,
-            high_w=2 * power_w,
-            after_ns=knot.t_ns if is_after else None,
-            rate_w=share * power_w,
-            gap_ns=knot.gap_ns + (t_ns - until_ns) - before_ns,
-        )
+        return beyond(t_ns, knots[max(0, index - 1)], power_w, self._period_ns, self._lost_at)
 
     def _power_near(self, is_after: bool) -> float | None:
         if self._powers:
@@ -431,30 +317,11 @@ class Trace:
         if len(self._knots) < 2:
             return None
         pair = (self._knots[-2], self._knots[-1]) if is_after else (self._knots[0], self._knots[1])
-        return _mean_w(*pair)
+        return mean_w(*pair)
 
     def _powers_between(self, start_ns: float, end_ns: float) -> Sequence[float]:
         first = bisect_right(self._powers, start_ns, key=lambda power: power[0])
         return [power_w for t_ns, power_w in islice(self._powers, first, first + 64) if t_ns <= end_ns]
-
-
-def _stepped(before_w: float, mean_w: float, after_w: float, fraction: float) -> float:
-    """Return the energy (over the interval's length) up to ``fraction`` of a step from one level to another."""
-    at = (mean_w - after_w) / (before_w - after_w)
-    return before_w * min(fraction, at) + after_w * max(0.0, fraction - at)
-
-
-def _rate_uncertainty_w(left: Knot, right: Knot) -> float:
-    """Return the standard uncertainty of the mean power between two knots whose instants are not sure, W.
-
-    The mean power is the larger the shorter the interval really was: the upper side is the wider one, and is taken.
-    """
-    mean_w, loose_ns, span_ns = _mean_w(left, right), left.half_ns + right.half_ns, right.t_ns - left.t_ns
-    return mean_w * loose_ns / max(span_ns - loose_ns, span_ns / 4) / math.sqrt(3)
-
-
-def _mean_w(left: Knot, right: Knot) -> float:
-    return (right.joules - left.joules) / max(1.0, right.t_ns - left.t_ns) * 1e9
 
 
 def _implausible(reading: Reading) -> str | None:

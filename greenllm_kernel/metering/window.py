@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from greenllm_kernel.metering.containment import is_contained, with_what_it_contains
+from greenllm_kernel.metering.edge import Edge
 from greenllm_kernel.metering.meter import Channel
 from greenllm_kernel.metering.reader import Reader
 from greenllm_kernel.metering.sampler import Sampler
-from greenllm_kernel.metering.trace import Edge, Trace
+from greenllm_kernel.metering.trace import Trace
 from greenllm_kernel.quantities import Energy
 
 SETTLE_TIMEOUT_S = 3.0

@@ -59,7 +59,7 @@ class Messages:
                     {"meter": meter.name, "reason": _cut(meter.reason), "remedy": _cut(meter.remedy)}
                     for meter in sampler.unusable[:MOST_SENTENCES]
                 ],
-                "intensity": _intensity(session.intensity) if session.has_intensity else None,
+                "intensity": _intensity(session.intensity) if session.intensity_lookup.is_known else None,
                 "warnings": [_cut(warning) for warning in session.warnings[-MOST_SENTENCES:]],
             }
         )
@@ -113,7 +113,7 @@ class Messages:
         """What pages should be greeted anew about: it changes with the meters, their faults and the warnings."""
         session = self._session
         faults = [trace.fault for trace in session.sampler.traces]
-        return f"{session.sampler.has_found} {session.has_intensity} {faults} {len(session.warnings)}"
+        return f"{session.sampler.has_found} {session.intensity_lookup.is_known} {faults} {len(session.warnings)}"
 
     def past_powers(self) -> list[Message]:
         """Power messages already sent, oldest first."""

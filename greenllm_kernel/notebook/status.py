@@ -28,7 +28,7 @@ def status_text(session: Session, measures_every_cell: bool) -> str:
         lines.append("  no meter works here: energy is unavailable")
     energy, duration_s, _ = session.span.total()
     lines.append(f"This session: {energy_text(energy)} in {duration_s:.1f} s, {provenance_text(energy)}")
-    intensity = session.wait_for_intensity()
+    intensity = session.intensity_lookup.wait()
     if intensity is not None:
         low, high = intensity.interval_gco2e_per_kwh
         lines.append(
