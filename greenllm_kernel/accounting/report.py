@@ -21,7 +21,7 @@ from greenllm_kernel.accounting.notation import (
     provenance_text,
     quantity_text,
 )
-from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status, Unit
+from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
 from greenllm_kernel.accounting.totals import CellTotals, Totals, by_cell, by_stage, intensities, outermost, total
 from greenllm_kernel.quantities import Energy, Provenance
 
@@ -285,8 +285,3 @@ def _channel_row(readings: Sequence[tuple[ChannelEnergy, float]]) -> ChannelRow:
 
 def _runs(count: int) -> str:
     return "One run is" if count == 1 else f"{count} runs are"
-
-
-def unit_texts(units: Mapping[str, Unit]) -> str:
-    """Return the energy of each unit, in one line."""
-    return ", ".join(per_unit_text(name, unit) for name, unit in units.items())
