@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -16,6 +16,8 @@ class Component(StrEnum):
     CPU = "cpu"
     GPU = "gpu"
     DRAM = "dram"
+    ACCELERATOR = "accelerator"
+    """A processor made for neural networks that is neither CPU nor GPU (Apple's Neural Engine)."""
 
 
 class Kind(StrEnum):
@@ -42,6 +44,11 @@ class Channel:
         model_uncertainty: relative standard uncertainty of the model; above 0 marks the channel as an estimate.
         wraps_at_j: the span of the counter, J, after which it starts at 0 again; None where it never does.
         inside: id of the channel that already contains this one's energy, so that sums count it once.
+        contains: the parts of the machine all of which this channel's energy has in it, whichever meter reads them:
+            a battery's has every part, a Grace Hopper module's its GPU. For what cannot be named by ``inside``.
+        rank: where a channel of a lower rank knows the same component, this one is shown and not counted. 0: a sensor or
+            a model of this machine; 1: an exporter's view of the sensors; 2: a cross-check.
+        read_spacing_s: reads never come closer together than this, s; for what is asked over a network.
     """
 
     id: str
@@ -54,6 +61,9 @@ class Channel:
     model_uncertainty: float = 0.0
     wraps_at_j: float | None = None
     inside: str | None = None
+    contains: frozenset[Component] = frozenset()
+    rank: int = 0
+    read_spacing_s: float = 0.0
 
     @property
     def is_estimate(self) -> bool:
@@ -112,3 +122,35 @@ class UnusableMeter:
     name: str
     reason: str
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How long one channel's device has been kept busy until an instant, cumulative since an arbitrary one.
+
+    Attributes:
+        channel_id: which channel.
+        own_s: by the processes that were asked about, s; NaN with a fault.
+        all_s: by all processes, s; at least ``own_s``; NaN with a fault.
+        t_ns: ``time.monotonic_ns()`` up to which both count.
+        fault: why it cannot be told whose the use was, in words a user can act on; None where it can.
+    """
+
+    channel_id: str
+    own_s: float
+    all_s: float
+    t_ns: int
+    fault: str | None = None
+
+
+@runtime_checkable
+class AttributingMeter(Meter, Protocol):
+    """A meter that also knows which processes keep its devices busy (NVML's per-process figures)."""
+
+    def usage(self, channel_ids: Sequence[str], process_ids: Collection[int]) -> Sequence[Usage]:
+        """Return how long these processes, and all, have kept each channel's device busy.
+
+        Args:
+            channel_ids: of this meter's channels.
+            process_ids: of the kernel and all it has started, as this process sees them.
+        """

@@ -16,6 +16,9 @@ READ_PERIOD_S = 0.1
 BURST_READS = 8
 """Reads in a tick while its phase is unknown: brackets of an eighth of the period lock the clock."""
 
+SHORTEST_SPACING_NS = 3_000_000
+"""Reads of a burst come closer together while each brings a change, down to about this."""
+
 BURST_TICKS = 4
 """How many ticks a burst may last: a counter that stands still shows none."""
 
@@ -46,10 +49,13 @@ class Schedule:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._period_ns = trace.channel.update_period_s * 1e9
+        self._least_ns = int(trace.channel.read_spacing_s * 1e9)
+        self._read_ns = -self._least_ns
         self._due_ns = 0
         self._slack_ns = 0
         self._early_ns = 0
         self._burst_left = 0
+        self._burst_reads = BURST_READS
         self._eager_until_ns = 0
         self._checked_ns = 0
         self._checks = 0
@@ -57,8 +63,8 @@ class Schedule:
 
     def begin(self, now_ns: int) -> None:
         """A window opened or closed: read at once, and learn the ticks where they are unknown."""
-        self._due_ns, self._early_ns = now_ns, 0
-        self._burst_left = BURST_READS * BURST_TICKS
+        self._due_ns, self._early_ns = max(now_ns, self._read_ns + self._least_ns), 0
+        self._burst_left, self._burst_reads = BURST_READS * BURST_TICKS, BURST_READS
         self._eager_until_ns = now_ns + int(EAGER_TICKS * max(self._period_ns, READ_PERIOD_S * 1e9))
 
     def postpone(self, until_ns: int) -> None:
@@ -82,9 +88,10 @@ class Schedule:
 
     def was_read(self, at_ns: int) -> None:
         """Set the next read after one at ``at_ns``."""
+        self._read_ns = at_ns
         clock = self._trace.clock
         stride = 1.0 if at_ns < self._eager_until_ns else self.stride
-        if clock is None:
+        if clock is None or clock.is_fast:
             spacing_ns = max(READ_PERIOD_S * 1e9, self._period_ns) * stride
             self._set(at_ns + spacing_ns, spacing_ns / 4)
             return
@@ -95,6 +102,7 @@ class Schedule:
         self._burst_left = 0
         tick_ns, half_ns = upcoming
         period_ns = clock.period_ns
+        stride = max(stride, 1.0 if at_ns < self._eager_until_ns else READ_PERIOD_S * 1e9 / period_ns)
         is_beside_tick = min(tick_ns - at_ns, period_ns - (tick_ns - at_ns)) < period_ns / 4
         skipped_ns = round(stride - 1) * period_ns
         self._early_ns = int(skipped_ns / 2)
@@ -102,7 +110,7 @@ class Schedule:
             middle_ns = tick_ns + (0.5 if tick_ns - at_ns < period_ns / 2 else -0.5) * period_ns
             self._set(middle_ns, period_ns / 5)
         elif half_ns > NARROW_TO * period_ns:
-            self._set(tick_ns + skipped_ns, 0)
+            self._set(tick_ns, 0)
         elif at_ns - self._checked_ns > max(CHECK_EVERY_NS, 4 * skipped_ns):
             self._checked_ns = at_ns
             self._checks += 1
@@ -112,10 +120,16 @@ class Schedule:
             self._set(tick_ns + period_ns / 2 + skipped_ns, period_ns / 5)
 
     def _set(self, due_ns: float, slack_ns: float) -> None:
-        self._due_ns, self._slack_ns = int(due_ns), int(slack_ns)
+        self._due_ns = max(int(due_ns), self._read_ns + self._least_ns)
+        self._slack_ns = int(min(slack_ns, self._due_ns - self._read_ns - self._least_ns))
 
     def _burst_spacing_ns(self, stride: float) -> int:
+        clock = self._trace.clock
+        assert clock is not None
         if self._burst_left > 0:
             self._burst_left -= 1
-            return int(self._period_ns / BURST_READS)
-        return int(UNLOCKED_SPACING * self._period_ns * stride)
+            if clock.is_too_slowly_read and self._period_ns / self._burst_reads > SHORTEST_SPACING_NS:
+                self._burst_reads *= 2
+                self._burst_left += BURST_READS
+            return int(min(self._period_ns / self._burst_reads, clock.period_ns / BURST_READS))
+        return int(UNLOCKED_SPACING * clock.period_ns * stride)

@@ -10,14 +10,14 @@ import math
 import threading
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 
 from greenllm_kernel.metering.counter import IMPLAUSIBLE_W, Counter
-from greenllm_kernel.metering.edge import Edge, Knot, between, beyond, mean_w, random_uncertainty_j
+from greenllm_kernel.metering.edge import Edge, averaged, before_readings, between, beyond, random_uncertainty_j
 from greenllm_kernel.metering.history import History
+from greenllm_kernel.metering.knot import Knot, mean_w
 from greenllm_kernel.metering.meter import Channel, Kind, Reading
+from greenllm_kernel.metering.power import Powers
 from greenllm_kernel.metering.tick import TickClock
 from greenllm_kernel.quantities import Energy, Provenance
 
@@ -26,6 +26,10 @@ TICKING_FROM_S = 0.015
 
 STANDSTILL_S = 1.0
 """A counter that has not moved for so long (and for ten periods) is not believed: no powered part draws 0 W."""
+
+GIVEN_UP_S = 3.0
+"""A counter that did move before and has stood still for so long, while power is above 0, is given up for power;
+a sensor that has failed for so long is no longer waited for."""
 
 STANDS_STILL = "its counter stands still"
 
@@ -37,6 +41,9 @@ STALE_S = 2.0
 
 KEPT_KNOTS = 1500
 """Knots kept in memory: over two minutes at 10 a second. Open windows keep their own opening edge."""
+
+AROUND = 6
+"""Knots on each side of an edge that tell what power does around it."""
 
 REFINED_KNOTS = 16
 """How many knots back a clock that has just been locked is believed."""
@@ -59,9 +66,8 @@ class Trace:
         self._shown_knot: Knot | None = None
         self._shown_w: float | None = None
         self._counter = Counter(channel.wraps_at_j)
-        self._lag_ns = (channel.averaging_window_s or 0.0) * 1e9 / 2
         self._knots: deque[Knot] = deque(maxlen=KEPT_KNOTS)
-        self._powers: deque[tuple[float, float]] = deque(maxlen=KEPT_KNOTS)
+        self._powers = Powers(channel)
         self._last_read_ns: int | None = None
         self._last_change_ns = 0.0
         self._has_loose_knots = False
@@ -73,6 +79,7 @@ class Trace:
         self._variance_j2 = 0.0
         self._gap_ns = 0.0
         self._lost_at: int | None = None
+        self._failed_ns = 0
 
     def rest(self) -> None:
         """Forget the knots: the sampler pauses, and no open window needs what lies before its next reading."""
@@ -91,6 +98,7 @@ class Trace:
             fault = reading.fault or _implausible(reading)
             if fault is not None:
                 self.fault = fault
+                self._failed_ns = reading.t_ns
                 if self._lost_at is None:
                     self._lost_at = reading.t_ns
                 return
@@ -109,12 +117,10 @@ class Trace:
         """Whether no later reading can change much of what is known up to ``at_ns``."""
         with self._lock:
             if self._lost_at is not None and self._lost_at <= at_ns:
-                return True
+                return self._stands_still or self._failed_ns - self._lost_at > GIVEN_UP_S * 1e9
             if self._last_read_ns is None or len(self._knots) < (1 if self._powers else 2) or not self._is_believed:
                 return False
-            if self._knots[-1].t_ns >= at_ns + (self._period_ns if self.clock else 0):
-                return True
-            return self._counts and self._last_read_ns >= at_ns + 3 * self._period_ns
+            return self._knots[-1].t_ns >= at_ns + (self._refresh_ns if self.clock else 0)
 
     def edge(self, t_ns: int) -> Edge | None:
         """Return the cumulative energy at ``t_ns``, or None where no reading is near enough."""
@@ -122,21 +128,27 @@ class Trace:
             return self._edge(t_ns)
 
     def first_edge(self, from_ns: int) -> Edge | None:
-        """Return the first instant after ``from_ns`` at which the energy is known, where it is not at ``from_ns``."""
+        """Return an edge at ``from_ns`` although no reading is near: the time until the first one is bridged."""
         with self._lock:
             later = next((knot for knot in self._knots if knot.t_ns >= from_ns), None)
-            return self._edge(math.ceil(later.t_ns)) if later else None
+            edge = self._edge(math.ceil(later.t_ns)) if later else None
+            power_w = self._power_near(is_after=False)
+            return before_readings(from_ns, edge, power_w) if edge and power_w is not None else None
 
     def energy(self, opening: Edge, closing: Edge) -> Energy:
         """Return the energy between two edges, with all its uncertainty."""
         value_j = max(0.0, closing.joules - opening.joules)
         source = self.channel.id
+        bridged_j = min(
+            value_j, max(opening.bridged_w, closing.bridged_w) * max(0.0, closing.bridged_ns - opening.bridged_ns) / 1e9
+        )
+        known = {self.provenance: value_j - bridged_j}
         return Energy(
             value_j=value_j,
             random_j=random_uncertainty_j(opening, closing),
             scale_j={source: self.channel.gain_uncertainty * value_j} if self.channel.gain_uncertainty else {},
             model_j={source: self.channel.model_uncertainty * value_j} if self.channel.is_estimate else {},
-            by_provenance_j={self.provenance: value_j},
+            by_provenance_j=_with_estimated(known, bridged_j) if bridged_j > 0 else known,
         )
 
     @property
@@ -154,8 +166,13 @@ class Trace:
             if now_ns - self._last_read_ns > STALE_S * 1e9:
                 return None
             if self._powers:
-                return self._powers[-1][1]
+                return self._powers.last_w
             return self._shown_w
+
+    @property
+    def _refresh_ns(self) -> float:
+        """How often the counter is refreshed, as far as it is known."""
+        return self.clock.period_ns if self.clock else self._period_ns
 
     @property
     def _is_believed(self) -> bool:
@@ -165,35 +182,35 @@ class Trace:
     # Taking readings in.
 
     def _add_power(self, reading: Reading) -> None:
-        t_ns, power_w = reading.t_ns - self._lag_ns, reading.value
-        previous = self._powers[-1] if self._powers else None
-        self._powers.append((t_ns, power_w))
-        self.history.add(t_ns, power_w)
+        self._integrate(reading.t_ns - self._powers.lag_ns, reading.value)
+        self.history.add(reading.t_ns - self._powers.lag_ns, reading.value)
+        if not self._counts:
+            self._read_at(reading.t_ns)
+
+    def _integrate(self, t_ns: float, power_w: float) -> None:
+        stretch = self._powers.add(t_ns, power_w)
         if self._counts:
             return
-        if previous is not None:
-            span_s = (t_ns - previous[0]) / 1e9
-            mean_w = (power_w + previous[1]) / 2
-            is_gap = span_s > max(5 * self.channel.update_period_s, 1.0)
-            spread_w = max(abs(power_w - previous[1]), mean_w if is_gap else 0.0)
-            self._joules += mean_w * span_s
-            self._variance_j2 += (spread_w * span_s) ** 2 / 12
-            self._gap_ns += t_ns - previous[0] if is_gap else 0.0
+        if stretch is not None:
+            self._joules += stretch.joules
+            self._variance_j2 += stretch.variance_j2
+            self._gap_ns += t_ns - self._knots[-1].t_ns if stretch.is_gap and self._knots else 0.0
         self._append(t_ns, 0.0)
-        self._read_at(reading.t_ns)
 
     def _stand_still(self, at_ns: int) -> None:
         """Take in that the counter has not moved: after a while it is not believed, and power serves in its place."""
-        patience_ns = max(STANDSTILL_S * 1e9, 10 * self._period_ns)
-        if at_ns - self._last_change_ns > patience_ns and self._rate_w() > 0 and self._powers:
-            self._integrate_power_instead()
-        elif at_ns - self._last_change_ns > patience_ns and not self._powers:
+        still_ns = at_ns - self._last_change_ns
+        if self._powers and self._powers.last_w == 0:
+            if still_ns > 2.5 * self._refresh_ns:
+                self._place(at_ns - self._refresh_ns / 2, self._refresh_ns / 2, is_gap=False)
+        elif self._powers:
+            if still_ns > max(1e9 * (GIVEN_UP_S if self._has_moved else STANDSTILL_S), 10 * self._period_ns):
+                self._integrate_power_instead()
+        elif still_ns > max(STANDSTILL_S * 1e9, 10 * self._period_ns):
             self._stands_still = True
             self._lost_at = int(self._last_change_ns)
             while self._knots and (self._knots[-1].t_ns > self._last_change_ns or not self._has_moved):
                 self._knots.pop()
-        elif at_ns - self._last_change_ns > 2.5 * self._period_ns:
-            self._place(at_ns - self._period_ns / 2, self._period_ns / 2, is_gap=False)
 
     def _integrate_power_instead(self) -> None:
         """Give the counter up, and take what power readings said since it last moved."""
@@ -202,10 +219,10 @@ class Trace:
             self._knots.pop()
         self._joules, self._variance_j2 = self._knots[-1].joules, self._knots[-1].variance_j2
         since_ns = self._knots[-1].t_ns
-        said = [power for power in self._powers if power[0] > since_ns]
+        said = self._powers.since(since_ns)
         self._powers.clear()
         for t_ns, power_w in said:
-            self._add_power(Reading(self.channel.id, Kind.POWER, power_w, int(t_ns + self._lag_ns)))
+            self._integrate(t_ns, power_w)
 
     def _add_count(self, reading: Reading) -> None:
         rate_w = self._rate_w()
@@ -217,13 +234,15 @@ class Trace:
             return
         if before_ns is None or not self._knots:
             tick = self.clock.last_tick(reading.t_ns) if self.clock else None
-            self._append(*(tick or (reading.t_ns - self._period_ns / 2, self._period_ns / 2)))
+            self._append(*(tick or (reading.t_ns - self._refresh_ns / 2, self._refresh_ns / 2)))
             self._last_change_ns = reading.t_ns
         elif step.joules > 0 or step.is_break:
             t_ns, half_ns = self._refreshed_at(before_ns, reading.t_ns, step.is_break)
             self._place(t_ns, half_ns, is_gap=step.is_break)
             self._last_change_ns = reading.t_ns
             self._has_moved = True
+        elif self.clock:
+            self.clock.pass_over(before_ns, reading.t_ns)
         self._stands_still = False
         self._lost_at = None
         if self._last_change_ns < reading.t_ns:
@@ -231,14 +250,14 @@ class Trace:
 
     def _refreshed_at(self, before_ns: int, at_ns: int, is_break: bool) -> tuple[float, float]:
         """Return when the value read at ``at_ns`` was refreshed, and the half-width of that instant."""
-        earliest = max(float(before_ns), at_ns - self._period_ns)
+        earliest = max(float(before_ns), at_ns - self._refresh_ns)
         if self.clock is None or is_break:
             return (earliest + at_ns) / 2, (at_ns - earliest) / 2
-        if at_ns - before_ns < 0.9 * self._period_ns:
+        if at_ns - before_ns < 0.9 * self._refresh_ns:
             found = self.clock.observe(before_ns, at_ns)
         else:
             found = self.clock.last_tick(at_ns) or ((earliest + at_ns) / 2, (at_ns - earliest) / 2)
-        if self.clock.is_locked and self._has_loose_knots:
+        if self.clock.is_locked and self._has_loose_knots and found[1] < self._refresh_ns / 8:
             self._refine(found[0])
         return found
 
@@ -282,7 +301,7 @@ class Trace:
 
     def _append(self, t_ns: float, half_ns: float) -> None:
         self._knots.append(Knot(t_ns, self._joules, half_ns, self._variance_j2, self._gap_ns))
-        self._has_loose_knots = self._has_loose_knots or half_ns > self._period_ns / 8
+        self._has_loose_knots = self._has_loose_knots or half_ns > self._refresh_ns / 8
 
     def _read_at(self, t_ns: int) -> None:
         self._last_read_ns = t_ns
@@ -293,7 +312,7 @@ class Trace:
 
     def _rate_w(self) -> float:
         if self._powers:
-            return self._powers[-1][1]
+            return self._powers.last_w
         return mean_w(self._knots[-2], self._knots[-1]) if len(self._knots) > 1 else 0.0
 
     # Answering for an instant.
@@ -304,24 +323,35 @@ class Trace:
             return None
         index = bisect_right(knots, float(t_ns), key=lambda knot: knot.t_ns)
         if 0 < index < len(knots):
-            seen_w = self._powers_between(knots[index - 1].t_ns, knots[index].t_ns) if self._counts else []
-            return between(t_ns, knots, index, seen_w)
+            return self._edge_between(t_ns, index)
         power_w = self._power_near(is_after=index > 0)
         if power_w is None:
             return None
-        return beyond(t_ns, knots[max(0, index - 1)], power_w, self._period_ns, self._lost_at)
+        by = None if self._counts else self._powers.averaging()
+        return beyond(t_ns, knots[max(0, index - 1)], power_w, self._refresh_ns, self._lost_at, by)
+
+    def _edge_between(self, t_ns: int, index: int) -> Edge:
+        first, last = max(0, index - AROUND), min(len(self._knots), index + AROUND)
+        around = [self._knots[at] for at in range(first, last)]
+        if self._counts:
+            seen = self._powers.between(around[0].t_ns, around[-1].t_ns) if self._powers.sees_inside_ticks else []
+            return between(t_ns, around, index - first, seen)
+        by = self._powers.averaging()
+        reach_ns = by.window_s * 1e9 + self._period_ns
+        around_w = [power_w for _, power_w in self._powers.between(t_ns - reach_ns, t_ns + reach_ns)]
+        return averaged(t_ns, around, index - first, by, around_w)
 
     def _power_near(self, is_after: bool) -> float | None:
         if self._powers:
-            return self._powers[-1 if is_after else 0][1]
+            return self._powers.last_w if is_after else self._powers.first_w
         if len(self._knots) < 2:
             return None
         pair = (self._knots[-2], self._knots[-1]) if is_after else (self._knots[0], self._knots[1])
         return mean_w(*pair)
 
-    def _powers_between(self, start_ns: float, end_ns: float) -> Sequence[float]:
-        first = bisect_right(self._powers, start_ns, key=lambda power: power[0])
-        return [power_w for t_ns, power_w in islice(self._powers, first, first + 64) if t_ns <= end_ns]
+
+def _with_estimated(known_j: dict[Provenance, float], bridged_j: float) -> dict[Provenance, float]:
+    return {**known_j, Provenance.ESTIMATED: known_j.get(Provenance.ESTIMATED, 0.0) + bridged_j}
 
 
 def _implausible(reading: Reading) -> str | None:

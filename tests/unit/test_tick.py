@@ -36,12 +36,49 @@ def test_a_period_slightly_off_the_declared_one_is_learnt():
     assert clock.period_ns == pytest.approx(101.3 * MS, rel=1e-3)
 
 
-def test_a_period_far_off_the_declared_one_is_not_believed():
+def read_every(clock: TickClock, spacing_ms: float, period_ms: float, reads: int, jitter_ms: float = 0.0) -> None:
+    """Read a counter with these ticks at an even spacing, and tell the clock what is seen."""
+    rng = random.Random(0)
+    ticks = [(3.0 + index * period_ms + rng.uniform(-jitter_ms, jitter_ms)) * MS for index in range(1000)]
+    for index in range(reads):
+        after, until = index * spacing_ms * MS, (index + 1) * spacing_ms * MS
+        if any(after < tick <= until for tick in ticks):
+            clock.observe(after, until)
+        else:
+            clock.pass_over(after, until)
+
+
+@pytest.mark.parametrize("period_ms", [20.0, 33.0, 50.0, 71.0, 120.0, 250.0])
+def test_a_period_far_off_the_declared_one_is_learnt_by_counting_ticks(period_ms):
     clock = TickClock(100 * MS)
-    for index in range(1, 50):
-        tick = index * 20 * MS
-        clock.observe(tick - 3 * MS, tick + 3 * MS)
-        assert not clock.is_locked
+    read_every(clock, period_ms / 9, period_ms, 200)
+    assert clock.is_locked
+    assert clock.period_ns == pytest.approx(period_ms * MS, rel=0.01)
+
+
+def test_reads_that_each_bring_a_change_are_too_slow_to_tell_a_period():
+    clock = TickClock(100 * MS)
+    read_every(clock, 12.5, 5.0, 30)
+    assert clock.is_too_slowly_read
+    assert not clock.is_locked
+
+
+def test_a_counter_refreshed_every_few_milliseconds_is_not_followed_tick_by_tick():
+    clock = TickClock(100 * MS)
+    read_every(clock, 2.0, 1.0, 30)
+    assert clock.is_fast
+    assert clock.period_ns <= 4 * MS
+
+
+def test_ticks_that_come_early_and_late_loosen_what_is_claimed_and_keep_the_lock():
+    clock = TickClock(100 * MS)
+    read_every(clock, 11.0, 100.0, 600, jitter_ms=5.0)
+    assert clock.is_locked
+    found = clock.next_tick(6600 * MS)
+    assert found is not None
+    instant, half = found
+    assert half > MS
+    assert abs(instant - 6603 * MS) <= half + 5 * MS or abs(instant - 6703 * MS) <= half + 5 * MS
 
 
 def test_before_it_is_locked_it_predicts_nothing():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from driven import START_NS, Driven, gpu, package
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading
-from greenllm_kernel.metering.profiles import Constant, Sine, Square
+from greenllm_kernel.metering.profiles import Constant, Points, Sine, Square
+from greenllm_kernel.metering.schedule import Schedule
 from greenllm_kernel.metering.trace import Trace
 from greenllm_kernel.quantities import Provenance
 
@@ -94,17 +96,132 @@ def test_a_reset_is_bridged_and_the_interval_covers_what_was_lost():
     assert energy.value_j == pytest.approx(2000.0, rel=0.02)
 
 
-def test_a_lost_device_gives_the_energy_until_then_and_says_how_much_of_the_time_it_covers():
+def test_what_a_lost_device_drew_is_bridged_called_estimated_and_any_of_it_may_be_false():
     driven = Driven([gpu(Constant(200.0), gaps_s=[(4.0, float("inf"))])])
     start_ns, end_ns = driven.run(8.0)
     trace = driven.traces["gpu:0"]
     opening, closing = trace.edge(start_ns), trace.edge(end_ns)
     assert opening is not None
     assert closing is not None
-    assert trace.energy(opening, closing).value_j == pytest.approx(800.0, rel=0.06)
+    energy = trace.energy(opening, closing)
+    assert energy.by_provenance_j[Provenance.MEASURED] == pytest.approx(800.0, rel=0.06)
+    assert energy.by_provenance_j[Provenance.ESTIMATED] == pytest.approx(800.0, rel=0.06)
+    assert energy.provenance is Provenance.ESTIMATED
+    low, high = energy.repeatability_interval_j
+    assert low < 800.0
+    assert high > 2300.0
     assert (closing.gap_ns - opening.gap_ns) / 8e9 == pytest.approx(0.5, abs=0.03)
     assert trace.fault
     assert trace.is_settled(end_ns)
+
+
+def test_a_device_lost_a_moment_ago_is_waited_for():
+    driven = Driven([gpu(Constant(200.0), gaps_s=[(4.0, 5.0)])])
+    start_ns, end_ns = driven.run(4.5)
+    assert not driven.traces["gpu:0"].is_settled(end_ns)
+    driven.run(1.5)
+    assert driven.traces["gpu:0"].is_settled(end_ns)
+    assert driven.energy("gpu:0", start_ns, end_ns).value_j == pytest.approx(900.0, rel=0.01)
+
+
+def test_before_the_first_reading_time_is_bridged_too():
+    driven = Driven([gpu(Constant(200.0))])
+    driven.run(1.0)
+    trace = driven.traces["gpu:0"]
+    end_ns = driven.clock() - 500_000_000
+    opening, closing = trace.first_edge(START_NS - 10**10), trace.edge(end_ns)
+    assert opening is not None
+    assert closing is not None
+    energy = trace.energy(opening, closing)
+    assert energy.value_j == pytest.approx(2100.0, rel=0.02)
+    assert energy.by_provenance_j[Provenance.ESTIMATED] == pytest.approx(2000.0, rel=0.02)
+    assert energy.repeatability_interval_j[0] < 100.0
+    assert closing.gap_ns - opening.gap_ns == pytest.approx(1e10, rel=0.02)
+
+
+@pytest.mark.parametrize("frozen_s", [0.4, 0.9, 2.5])
+def test_a_counter_that_freezes_for_a_while_gives_no_false_figure(frozen_s):
+    results = []
+    for index in range(40):
+        wave = Square(100.0, 500.0, 1.87, phase_s=0.047 * index)
+        driven = Driven([gpu(wave, frozen_s=[(3.0, 3.0 + frozen_s)], counter_phase_s=0.0025 * index)])
+        driven.run(2.7)
+        start_ns, end_ns = driven.run(0.6)
+        driven.begin()
+        driven.run(3.0)
+        results.append((driven.energy("gpu:0", start_ns, end_ns), driven.truth_j("gpu:0", start_ns, end_ns)))
+        assert results[-1][0].value_j > 0
+    assert covered(results) >= 0.95
+
+
+def test_power_that_freezes_after_it_has_always_moved_is_not_trusted():
+    driven = Driven([gpu(Sine(300.0, 100.0, 3.0), counts=False, frozen_s=[(4.0, 6.0)])])
+    start_ns, end_ns = driven.run(8.0)
+    driven.run(0.5)
+    energy = driven.energy("gpu:0", start_ns, end_ns)
+    low, high = energy.repeatability_interval_j
+    assert low <= driven.truth_j("gpu:0", start_ns, end_ns) <= high
+    assert energy.random_j > 100.0
+
+
+@pytest.mark.parametrize(
+    ("period_s", "averaging_window_s"), [(0.1, 0.025), (0.1, 0.1), (0.1, 1.0), (0.02, 0.02), (0.25, 0.05)]
+)
+def test_the_lag_and_the_averaging_of_power_are_taken_into_account(period_s, averaging_window_s):
+    results = []
+    for index in range(40):
+        step = Points([(0.0, 100.0), (2.013 + 0.01 * index, 500.0), (4.0 + 0.01 * index, 100.0)])
+        sensor = gpu(
+            step,
+            counts=False,
+            update_period_s=period_s,
+            averaging_window_s=averaging_window_s,
+            power_phase_s=0.618 * period_s * index,
+        )
+        driven = Driven([sensor])
+        driven.run(2.0 + 0.01 * index)
+        start_ns, end_ns = driven.run(2.0)
+        driven.begin()
+        driven.run(2.0)
+        results.append((driven.energy("gpu:0", start_ns, end_ns), driven.truth_j("gpu:0", start_ns, end_ns)))
+    assert covered(results) >= 0.95
+    errors = sorted(abs(energy.value_j - truth_j) / truth_j for energy, truth_j in results)
+    assert errors[len(errors) // 2] < 0.3 * averaging_window_s + 0.05
+
+
+@pytest.mark.parametrize("true_s", [0.02, 0.033, 0.05, 0.08, 0.12, 0.25])
+def test_a_refresh_period_other_than_the_declared_one_is_learnt(true_s):
+    results = []
+    for index in range(10):
+        driven = Driven([gpu(Square(100.0, 500.0, 1.87), update_period_s=true_s, counter_phase_s=0.007 * index)])
+        channel = replace(driven.traces["gpu:0"].channel, update_period_s=0.1)
+        trace = driven.traces["gpu:0"] = Trace(channel)
+        driven.schedules["gpu:0"] = Schedule(trace)
+        driven.begin()
+        driven.run(2.0 + 0.1 * index)
+        driven.begin()
+        start_ns, end_ns = driven.run(1.0)
+        driven.begin()
+        driven.run(1.0)
+        assert trace.clock is not None
+        assert trace.clock.period_ns == pytest.approx(true_s * 1e9, rel=0.01)
+        results.append((driven.energy("gpu:0", start_ns, end_ns), driven.truth_j("gpu:0", start_ns, end_ns)))
+        assert results[-1][0].value_j == pytest.approx(results[-1][1], rel=0.2 * true_s + 0.03)
+    assert covered(results) >= 0.9
+
+
+def test_a_spike_inside_a_tick_is_not_taken_for_a_level():
+    """Ticks of one mean each hide where in them a spike lies: an edge beside it may have all of it or none."""
+    results = []
+    for index in range(60):
+        spike = Points([(0.0, 100.0), (2.0 + 0.0016 * index, 500.0), (2.02 + 0.0016 * index, 100.0)])
+        driven = Driven([gpu(spike, provides=frozenset({Kind.COUNTER}))])
+        driven.run(1.9)
+        start_ns, end_ns = driven.run(0.15)
+        driven.begin()
+        driven.run(1.0)
+        results.append((driven.energy("gpu:0", start_ns, end_ns), driven.truth_j("gpu:0", start_ns, end_ns)))
+    assert covered(results) >= 0.93
 
 
 def test_a_counter_heals_a_gap_in_its_readings():
