@@ -47,7 +47,21 @@ DIES = {
 """A Xeon of two dies (Cascade Lake AP)."""
 
 EPYC = {"intel-rapl:0": "package-0", "intel-rapl:0:0": "core"}
-"""An AMD processor: the kernel's zones have Intel's name there too."""
+"""An AMD processor (Zen 2 to 4, EPYC or Ryzen): the kernel's zones have Intel's name there too."""
+
+TWO_EPYCS = {
+    "intel-rapl:0": "package-0",
+    "intel-rapl:0:0": "core",
+    "intel-rapl:1": "package-1",
+    "intel-rapl:1:0": "core",
+}
+"""Two of them on a board."""
+
+NAPLES = {f"intel-rapl:{4 * package + die}": f"package-{package}-die-{die}" for package in (0, 1) for die in range(4)}
+"""Two AMD processors of four dies each (Zen, EPYC 7001): each die shows the counter of its package."""
+
+AMD_SPAN_UJ = 65532610987
+"""What AMD's packages show as ``max_energy_range_uj``: 2^32 units of 15.3 microjoules, less one."""
 
 
 @dataclass(frozen=True)

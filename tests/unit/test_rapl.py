@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
+import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.metering.meter import Component, Kind, Meter, UnusableMeter
-from greenllm_plugins.meters.powercap import cpu_vendor
-from greenllm_plugins.meters.rapl import RaplMeter, greenllm_meters, open_rapl
-from standins.rapl import AMD, DIES, EPYC, INTEL, LAPTOP, SERVER, SPAN_UJ, Tree, build
+from greenllm_plugins.meters.rapl import greenllm_meters, open_rapl
+from greenllm_plugins.meters.rapl_meter import RaplMeter
+from greenllm_plugins.meters.rapl_parts import cpu_vendor
+from ordinary_user import a_public_folder, an_ordinary_user
+from standins.rapl import (
+    AMD,
+    AMD_SPAN_UJ,
+    DIES,
+    EPYC,
+    INTEL,
+    LAPTOP,
+    NAPLES,
+    SERVER,
+    SPAN_UJ,
+    TWO_EPYCS,
+    Tree,
+    build,
+)
 
-NOBODY = 65534
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that other users may look into, unlike ``tmp_path``."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@contextmanager
-def an_ordinary_user() -> Iterator[None]:
-    """Be one for a while, where the tests run as root."""
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        if is_root:
-            os.seteuid(0)
+    with a_public_folder() as folder:
+        yield folder
 
 
 def opened(tree: Tree, vendor: str = INTEL) -> RaplMeter:
@@ -127,6 +126,22 @@ def test_amd_has_a_package_and_one_core_of_it(tmp_path: Path) -> None:
     assert meter.channels()[1].label == "CPU package 0, one core"
 
 
+def test_two_amd_packages_add_up(tmp_path: Path) -> None:
+    meter = opened(build(tmp_path, TWO_EPYCS, span_uj=AMD_SPAN_UJ), AMD)
+
+    assert insides(meter) == {
+        "cpu:package-0": None,
+        "cpu:package-0:core": "cpu:package-0",
+        "cpu:package-1": None,
+        "cpu:package-1:core": "cpu:package-1",
+    }
+    assert meter.channels()[2].wraps_at_j == pytest.approx(65532.6, rel=1e-6)
+
+
+def test_eight_dies_of_two_amd_packages_count_once_a_package(tmp_path: Path) -> None:
+    assert insides(opened(build(tmp_path, NAPLES), AMD)) == {"cpu:package-0": None, "cpu:package-1": None}
+
+
 def test_amd_models_its_counter_and_is_less_sure(tmp_path: Path) -> None:
     tree = build(tmp_path, EPYC)
 
@@ -200,7 +215,7 @@ def test_a_folder_that_may_not_be_looked_into_is_said(folder: Path) -> None:
     assert isinstance(found, UnusableMeter) and "only root may read it" in found.reason
 
 
-@pytest.mark.parametrize("text", ["", "n/a\n", "\x00\x01"])
+@pytest.mark.parametrize("text", ["", "n/a\n", "\x00\x01", "12 34\n", "0x10\n"])
 def test_a_counter_that_shows_no_number_gives_a_fault(tmp_path: Path, text: str) -> None:
     tree = build(tmp_path, SERVER)
     meter = opened(tree)
@@ -209,6 +224,90 @@ def test_a_counter_that_shows_no_number_gives_a_fault(tmp_path: Path, text: str)
     faulty, good = meter.read(["cpu:package-0", "cpu:package-1"])
 
     assert "not a number" in (faulty.fault or "") and good.fault is None
+
+
+def test_a_counter_above_its_own_range_gives_a_fault(tmp_path: Path) -> None:
+    tree = build(tmp_path, SERVER)
+    meter = opened(tree)
+    tree.set_j("intel-rapl:0", 2 * SPAN_UJ * 1e-6)
+
+    faulty, good = meter.read(["cpu:package-0", "cpu:package-1"])
+
+    assert "more than its range" in (faulty.fault or "") and math.isnan(faulty.value) and good.fault is None
+
+
+@pytest.mark.parametrize("span_uj", ["n/a", "-1", "1.5", ""])
+def test_a_range_that_is_no_number_counts_as_none(tmp_path: Path, span_uj: str) -> None:
+    tree = build(tmp_path, SERVER)
+    (tree.zones["intel-rapl:0"] / "max_energy_range_uj").write_text(f"{span_uj}\n", encoding="ascii")
+
+    assert opened(tree).channels()[0].wraps_at_j is None
+
+
+def kill_open_files(zone: Path) -> None:
+    """Let what this process has open of a zone fail, as it does when the kernel's driver is unloaded."""
+    with subprocess.Popen(["sleep", "60"]) as child:
+        gone = os.open(f"/proc/{child.pid}/stat", os.O_RDONLY)
+        child.kill()
+    for entry in Path("/proc/self/fd").iterdir():
+        if entry.exists() and entry.samefile(zone / "energy_uj"):
+            os.dup2(gone, int(entry.name))
+    os.close(gone)
+
+
+@needs_proc
+def test_a_zone_that_comes_back_after_its_driver_was_unloaded_is_read_again(tmp_path: Path) -> None:
+    tree = build(tmp_path, SERVER)
+    meter = opened(tree)
+    kill_open_files(tree.zones["intel-rapl:0"])
+    (tree.zones["intel-rapl:0"] / "energy_uj").rename(tmp_path / "unloaded")
+    (away,) = meter.read(["cpu:package-0"])
+    (tmp_path / "unloaded").rename(tree.zones["intel-rapl:0"] / "energy_uj")
+    tree.set_j("intel-rapl:0", 7.0)
+    (back,) = meter.read(["cpu:package-0"])
+
+    assert "No such file" in (away.fault or "")
+    assert back.fault is None and back.value == pytest.approx(7.0)
+
+
+@needs_proc
+def test_a_dead_file_is_opened_anew_without_losing_a_reading(tmp_path: Path) -> None:
+    tree = build(tmp_path, SERVER)
+    meter = opened(tree)
+    kill_open_files(tree.zones["intel-rapl:0"])
+
+    assert [reading.fault for reading in meter.read(["cpu:package-0", "cpu:package-1"])] == [None, None]
+
+
+@needs_proc
+def test_a_zone_that_comes_back_as_another_part_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
+    tree = build(tmp_path, SERVER)
+    meter = opened(tree)
+    kill_open_files(tree.zones["intel-rapl:0"])
+    (tree.zones["intel-rapl:0"] / "name").write_text("package-1\n", encoding="ascii")
+
+    (reading,) = meter.read(["cpu:package-0"])
+
+    assert "has become package-1" in (reading.fault or "")
+
+
+def test_a_counter_that_is_opened_to_the_user_meanwhile_is_read_from_then_on(folder: Path) -> None:
+    tree = build(folder, SERVER)
+    counter = tree.zones["intel-rapl:0:0"] / "energy_uj"
+    counter.chmod(0o400)
+
+    with an_ordinary_user():
+        meter = opened(tree)
+        (before,) = meter.read(["dram:package-0"])
+    counter.chmod(0o444)
+    with an_ordinary_user():
+        (after,) = meter.read(["dram:package-0"])
+
+    assert "only root" in (before.fault or "") and after.fault is None
+
+
+def test_it_says_that_nobody_has_tried_it_on_hardware(tmp_path: Path) -> None:
+    assert "not yet tried" in opened(build(tmp_path, SERVER)).remark
 
 
 def test_a_counter_that_fails_as_a_device_does_gives_a_fault(tmp_path: Path) -> None:

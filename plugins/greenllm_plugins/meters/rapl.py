@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.hookspecs import hookimpl
-from greenllm_kernel.metering.meter import Channel, Component, Kind, Meter, Reading, UnusableMeter
-from greenllm_plugins.meters.powercap import (
-    J_PER_UJ,
-    MODELLED_BY,
-    PACKAGE,
-    Domain,
-    believed_boards,
-    cpu_vendor,
-    described,
-    find_domains,
-    identity,
-    kind_of,
-)
+from greenllm_kernel.metering.meter import Meter, UnusableMeter
+from greenllm_plugins.meters.powercap import Domain, find_domains
+from greenllm_plugins.meters.rapl_meter import RaplMeter
+from greenllm_plugins.meters.rapl_parts import channels_of, cpu_vendor, described
 
 NAME = "rapl"
 
 ROOT = Path("/sys/class/powercap")
-
-UPDATE_PERIOD_S = 0.001
-"""How often the counters are refreshed, s (Intel SDM vol. 3B, 16.10; Khan et al., doi:10.1145/3177754)."""
-
-_GAIN_OF = {"core": 0.05, "uncore": 0.05, "package": 0.05, "modelled": 0.10, "dram": 0.20, "psys": 0.10}
-"""Half-widths of the relative gain error, by domain; where they come from stands in plugins/README.md."""
 
 
 @hookimpl
@@ -60,98 +43,10 @@ def open_rapl(root: Path, vendor: str) -> RaplMeter | UnusableMeter:
     if not domains:
         remedy = "On a machine of your own: sudo modprobe intel_rapl_msr. A virtual machine or container has none."
         return UnusableMeter(NAME, f"no RAPL zone under {root}", remedy)
+    remedy = _remedy(root) if _is_forbidden(domains) else ""
     if all(domain.fault for domain in domains):
-        return UnusableMeter(NAME, domains[0].fault or "", _remedy(root) if _is_forbidden(domains) else "")
-    return RaplMeter(_channels(domains, vendor))
-
-
-class RaplMeter:
-    """Reads RAPL's counters from files that stay open.
-
-    Args:
-        domains: by the channel made of each.
-    """
-
-    name = NAME
-
-    def __init__(self, domains: Mapping[Channel, Domain]) -> None:
-        self._channels = list(domains)
-        self._domains = {channel.id: domain for channel, domain in domains.items()}
-
-    def channels(self) -> Sequence[Channel]:
-        """Return the boards, packages, their parts and DRAM, in the kernel's order."""
-        return self._channels
-
-    def read(self, channel_ids: Sequence[str]) -> Sequence[Reading]:
-        """Read each counter; one that cannot be read gives a fault and leaves the others alone."""
-        return [self._read(channel_id, self._domains[channel_id]) for channel_id in channel_ids]
-
-    def close(self) -> None:
-        """Close the files."""
-        for domain in self._domains.values():
-            domain.close()
-
-    def _read(self, channel_id: str, domain: Domain) -> Reading:
-        t_ns = time.monotonic_ns()
-        try:
-            return Reading(channel_id, Kind.COUNTER, domain.energy_uj() * J_PER_UJ, t_ns)
-        except (OSError, ValueError) as error:
-            fault = domain.fault or f"{domain.folder}/energy_uj: {described(error)}"
-            return Reading(channel_id, Kind.COUNTER, math.nan, t_ns, fault)
-
-
-def _channels(domains: Sequence[Domain], vendor: str) -> dict[Channel, Domain]:
-    boards = believed_boards(domains)
-    ids = {domain.path: _channel_id(identity(domain.path, vendor)) for domain in domains}
-    channels: dict[Channel, Domain] = {}
-    for domain in domains:
-        top, kind = domain.path[0], kind_of(domain.path)
-        if kind == "psys" and top not in boards:
-            domain.close()
-            continue
-        around = (top,) if len(domain.path) > 1 and kind != "dram" else _board_of(top, boards)
-        is_modelled = kind in ("core", "package") and vendor in MODELLED_BY
-        channel = Channel(
-            id=ids[domain.path],
-            component=_COMPONENT_OF.get(kind, Component.CPU),
-            label=_label(identity(domain.path, vendor), is_one_core=is_modelled),
-            provides=frozenset({Kind.COUNTER}),
-            update_period_s=UPDATE_PERIOD_S,
-            gain_uncertainty=_GAIN_OF["modelled" if is_modelled else kind] / math.sqrt(3.0),
-            wraps_at_j=domain.span_j,
-            inside=ids.get(around),
-        )
-        channels[channel] = domain
-    return channels
-
-
-_COMPONENT_OF = {"psys": Component.PLATFORM, "dram": Component.DRAM}
-
-
-def _board_of(package: str, boards: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    return tuple(board for board, packages in boards.items() if package in packages)
-
-
-def _channel_id(path: tuple[str, ...]) -> str:
-    kind = kind_of(path)
-    if kind == "psys":
-        return f"platform:{path[0]}"
-    if kind == "dram":
-        return f"dram:{path[0]}"
-    return ":".join(("cpu", *path))
-
-
-def _label(path: tuple[str, ...], is_one_core: bool) -> str:
-    kind = kind_of(path)
-    if kind == "psys":
-        return "Board (psys)" if path[0] == "psys" else f"Board ({path[0]})"
-    package = PACKAGE.fullmatch(path[0])
-    where = f"CPU package {package[1]}" if package else f"CPU {path[0]}"
-    if package and package[2] is not None:
-        where += f" die {package[2]}"
-    cores = "one core" if is_one_core else "cores"
-    parts = {"core": f"{where}, {cores}", "uncore": f"{where}, uncore", "dram": f"DRAM of {where}"}
-    return parts.get(kind, where if len(path) == 1 else f"{where}, {path[-1]}")
+        return UnusableMeter(NAME, domains[0].fault or "", remedy)
+    return RaplMeter(NAME, channels_of(domains, vendor), remedy)
 
 
 def _is_forbidden(domains: Sequence[Domain]) -> bool:
