@@ -14,7 +14,7 @@ from greenllm_kernel.errors import ConfigurationError
 
 FILE_NAME = "greenllm.toml"
 
-KEYS = ("place", "pue", "ledger", "use_meters", "disable_plugins", "session_id", "meters")
+KEYS = ("place", "pue", "ledger", "use_meters", "disable_plugins", "session_id", "wait_for_gpu", "meters")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Configuration:
         use_meters: names of the only meters to use; None: all that work.
         disable_plugins: names of entry points not to load.
         session_id: given by whoever starts a kernel and wants to find its records; None: a new one.
+        wait_for_gpu: whether windows open and close only when the work queued on the GPU is done.
         meters: options for single meters, by the meter's name.
     """
 
@@ -37,6 +38,7 @@ class Configuration:
     use_meters: frozenset[str] | None = None
     disable_plugins: frozenset[str] = frozenset()
     session_id: str | None = None
+    wait_for_gpu: bool = True
     meters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -83,7 +85,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for key in ("place", "pue", "ledger", "session_id"):
+    for key in ("place", "pue", "ledger", "session_id", "wait_for_gpu"):
         if env.get(f"GREENLLM_{key.upper()}"):
             values[key] = env[f"GREENLLM_{key.upper()}"]
     for key in ("use_meters", "disable_plugins"):
@@ -116,6 +118,16 @@ def _pue(key: str, value: Any) -> float:
     return pue
 
 
+def _choice(key: str, value: Any) -> bool:
+    chosen = value if isinstance(value, bool) else _CHOICES.get(str(value).strip().lower())
+    if chosen is None:
+        raise ConfigurationError(f"{key} = {value!r}: expected true or false")
+    return chosen
+
+
+_CHOICES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
 def _names(key: str, value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ConfigurationError(f"{key} = {value!r}: expected a list of names")
@@ -135,5 +147,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "use_meters": _names,
     "disable_plugins": _names,
     "session_id": _text,
+    "wait_for_gpu": _choice,
     "meters": _tables,
 }

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.metering.queued_work import wait_for_queued_work
 from greenllm_kernel.plugins import described
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -23,6 +24,10 @@ class measure:  # noqa: N801  (used like a function)
 
     ``with measure("train", stage="train", units={"token": n}) as window:`` gives the window; afterwards
     ``window.record`` has the figures at once, and ``window.settle()`` waits for the last readings.
+
+    Where torch uses a GPU in this process, opening and closing wait until the work queued on it is done (not after an
+    interrupt, nor while a graph is being captured). An error of that work is raised when the window closes, unless
+    another exception is on its way already.
 
     Args:
         name: what the records are called; None: the function's name, or ``"window"``.
@@ -48,21 +53,29 @@ class measure:  # noqa: N801  (used like a function)
         self._open: list[Run] = []
 
     def __enter__(self) -> Run:
-        run = (self._session or Session.current()).open(self._name or "window", self._stage)
+        session = self._session or Session.current()
+        if session.configuration.wait_for_gpu:
+            wait_for_queued_work()  # an error of earlier work is not this window's
+        run = session.open(self._name or "window", self._stage)
         self._open.append(run)
         return run
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        run, closed_ns = self._open.pop(), time.monotonic_ns()
+        run = self._open.pop()
+        failure = error_of_queued_work(run, error)
+        if failure is not None:
+            run.close(status_of(type(failure)))
+            raise failure
+        closed_ns = time.monotonic_ns()
         counts: dict[str, float] = {}
         try:
             counts = {unit: float(n() if callable(n) else n) for unit, n in self._units.items()}
-        except Exception as failure:
+        except Exception as uncounted:
             if kind is None:
                 raise
-            run.session.warn(f"{run.name}: the units could not be told ({described(failure)})")
+            run.session.warn(f"{run.name}: the units could not be told ({described(uncounted)})")
         finally:
             run.close(Status.OK if kind is None else status_of(kind), counts, closed_ns)
 
@@ -85,6 +98,30 @@ class measure:  # noqa: N801  (used like a function)
                 return function(*args, **kwargs)
 
         return cast(Function, measured)
+
+
+def error_of_queued_work(run: Run, error: BaseException | None) -> BaseException | None:
+    """Wait, before a run is closed, for the work queued on the GPU, and return how that went wrong.
+
+    Args:
+        run: which is open.
+        error: that is about to leave the run; None where there is none.
+
+    Returns:
+        The error of the work, unless the run has one of its own; or the user's interrupt while waiting.
+    """
+    if not run.session.configuration.wait_for_gpu:
+        return None
+    if error is not None and status_of(type(error)) is Status.INTERRUPTED:
+        return None  # who interrupts wants to go on at once
+    try:
+        failure = wait_for_queued_work()
+    except KeyboardInterrupt as interrupt:
+        return interrupt
+    if failure is None or error is not None:
+        return None
+    failure.add_note(f"It comes from work queued on the GPU, and showed when {run.name} ended and waited for it.")
+    return failure
 
 
 def status_of(kind: type[BaseException]) -> Status:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from greenllm_kernel.accounting.measure import status_of
+from greenllm_kernel.accounting.measure import error_of_queued_work, status_of
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.metering.queued_work import wait_for_queued_work
+from greenllm_kernel.notebook.outcome import InterruptFirst, fail
 from greenllm_kernel.plugins import described
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Frame:
     info: Any
     run: Run | None = None
     options: CellOptions | None = None
+    interrupt: InterruptFirst | None = None
 
 
 class CellTracker:
@@ -113,13 +116,18 @@ class CellTracker:
             is_outermost = not self._frames
             self._frames.append(frame)
             if is_outermost and self.measures_every_cell and info.store_history:
-                frame.run = self._opened(info)
+                try:
+                    frame.run = self._opened(info)
+                except KeyboardInterrupt:
+                    frame.interrupt = InterruptFirst(self._shell)
         except Exception as error:
             self._complain(f"this cell is not measured: {described(error)}")
 
     def _post_run_cell(self, result: ExecutionResult) -> None:
         try:
             frame = self._left(result)
+            if frame is not None and frame.interrupt is not None:
+                frame.interrupt.withdraw()  # where the cell never came to run
             if frame is not None and frame.run is not None:
                 self._close(frame, frame.run, result)
         except Exception as error:
@@ -137,15 +145,22 @@ class CellTracker:
     def _opened(self, info: ExecutionInfo | None) -> Run:
         source = (info.raw_cell if info is not None else None) or ""
         cell_id = info.cell_id if info is not None else None
-        return self._session().open(name_of(source), cell_id=cell_id or fallback_id(source), is_outermost=True)
+        session = self._session()
+        if session.configuration.wait_for_gpu:
+            wait_for_queued_work()  # an error of an earlier cell's work is not this cell's
+        return session.open(name_of(source), cell_id=cell_id or fallback_id(source), is_outermost=True)
 
     def _close(self, frame: Frame, run: Run, result: ExecutionResult) -> None:
+        error = result.error_before_exec or result.error_in_exec
+        failure = error_of_queued_work(run, error)
         closed_ns = time.monotonic_ns()
         options = frame.options
-        error = result.error_before_exec or result.error_in_exec
+        error = failure or error
         status = Status.OK if error is None else status_of(type(error))
         run.execution_count = result.execution_count
         run.close(status, self._counts(options.per) if options and error is None else None, closed_ns)
+        if failure is not None:
+            fail(self._shell, result, failure)
         if options is None:
             return
         if options.output:

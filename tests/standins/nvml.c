@@ -18,13 +18,20 @@ enum {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4,
     NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15
 };
+enum { GPU_UTILIZATION_SAMPLES = 1 };
 enum { FIELD_TOTAL_ENERGY = 83, FIELD_POWER_AVERAGE = 185, FIELD_POWER_INSTANT = 186 };
 enum { TYPE_UNSIGNED_INT = 1, TYPE_UNSIGNED_LONG_LONG = 3 };
-enum { MOST_GPUS = 16 };
+enum { MOST_GPUS = 16, MOST_PROCESSES = 16, MOST_PARTS = 7, BUFFERED_SAMPLES = 100 };
 
 typedef int nvmlReturn_t;
 
+/* A process that holds a GPU from one instant to another, and how busy it keeps it; NVML may not show it. */
 typedef struct {
+    unsigned int pid;
+    double percent, from_s, until_s, is_shown;
+} Process;
+
+typedef struct Gpu {
     int index;
     char name[160], uuid[160];
     double low_w, high_w, period_s, phase_s, duty, sine;
@@ -32,6 +39,11 @@ typedef struct {
     double power_period_s, power_phase_s, power_window_s;
     double has_counter, has_power, has_fields, mig, architecture, major, minor;
     double latency_s, lost_at_s, hang_at_s, hang_s, permitted;
+    double has_process_samples, sample_period_s, has_unwritten_samples;
+    Process processes[MOST_PROCESSES];
+    int process_count;
+    struct Gpu *whole; /* of a part that MIG has made: the card; and the part's numbers on it */
+    unsigned int gpu_instance, compute_instance;
     long hung;
 } Gpu;
 
@@ -46,7 +58,7 @@ typedef struct {
 } nvmlFieldValue_t;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static Gpu gpus[MOST_GPUS];
+static Gpu gpus[MOST_GPUS], parts[MOST_GPUS][MOST_PARTS];
 static int gpu_count, init_error, initialised;
 static long long epoch_ns;
 static struct timespec read_of;
@@ -76,9 +88,24 @@ static void set_number(Gpu *gpu, const char *key, double value) {
         NUMBER(power_period_s), NUMBER(power_phase_s), NUMBER(power_window_s), NUMBER(has_counter),
         NUMBER(has_power), NUMBER(has_fields), NUMBER(mig), NUMBER(architecture), NUMBER(major), NUMBER(minor),
         NUMBER(latency_s), NUMBER(lost_at_s), NUMBER(hang_at_s), NUMBER(hang_s), NUMBER(permitted),
+        NUMBER(has_process_samples), NUMBER(sample_period_s), NUMBER(has_unwritten_samples),
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (!strcmp(key, numbers[i].key)) *(double *)((char *)gpu + numbers[i].offset) = value;
+}
+
+static void add_process(Gpu *gpu, const char *value) {
+    if (gpu->process_count >= MOST_PROCESSES) return;
+    Process *process = &gpu->processes[gpu->process_count];
+    if (sscanf(value, "%u %lf %lf %lf %lf", &process->pid, &process->percent, &process->from_s, &process->until_s,
+               &process->is_shown) == 5) gpu->process_count++;
+}
+
+static void set_part(Gpu *gpu, const char *value) {
+    int place;
+    Gpu part = {.whole = gpu};
+    if (sscanf(value, "%d %159s %u %u", &place, part.uuid, &part.gpu_instance, &part.compute_instance) == 4)
+        if (place >= 0 && place < MOST_PARTS) parts[gpu->index][place] = part;
 }
 
 static void read_machine(void) {
@@ -90,6 +117,8 @@ static void read_machine(void) {
     FILE *file = fopen(path, "r");
     if (!file) return;
     read_of = status.st_mtim;
+    memset(parts, 0, sizeof parts);
+    for (int i = 0; i < MOST_GPUS; i++) gpus[i].process_count = 0;
     char line[256], key[64], value[160];
     int index, used;
     while (fgets(line, sizeof line, file)) {
@@ -98,6 +127,8 @@ static void read_machine(void) {
             gpus[index].index = index;
             if (!strcmp(key, "name")) snprintf(gpus[index].name, sizeof gpus[index].name, "%s", value);
             else if (!strcmp(key, "uuid")) snprintf(gpus[index].uuid, sizeof gpus[index].uuid, "%s", value);
+            else if (!strcmp(key, "process")) add_process(&gpus[index], value);
+            else if (!strcmp(key, "part")) set_part(&gpus[index], value);
             else set_number(&gpus[index], key, strtod(value, NULL));
         } else if (sscanf(line, "%63s %159[^\n]%n", key, value, &used) == 2) {
             if (!strcmp(key, "count")) gpu_count = atoi(value);
@@ -187,6 +218,7 @@ const char *nvmlErrorString(nvmlReturn_t result) {
         case UNINITIALIZED: return "Uninitialized";
         case NOT_SUPPORTED: return "Not Supported";
         case NO_PERMISSION: return "Insufficient Permissions";
+        case NOT_FOUND: return "Not Found";
         case GPU_IS_LOST: return "GPU is lost";
         case 9: return "Driver Not Loaded";
         case 18: return "Driver/library version mismatch";
@@ -282,26 +314,159 @@ nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, int sensor, unsigned 
     return SUCCESS;
 }
 
-nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, unsigned int percent[2]) {
-    (void)device;
-    percent[0] = percent[1] = 50;
-    return SUCCESS;
-}
-
 nvmlReturn_t nvmlDeviceGetComputeMode(nvmlDevice_t device, unsigned int *mode) {
     (void)device;
     *mode = 0;
     return SUCCESS;
 }
 
-nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned int *count, void *processes) {
+nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device, unsigned int *count, void *processes) {
     (void)device, (void)processes;
     *count = 0;
     return SUCCESS;
 }
 
-nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device, unsigned int *count, void *processes) {
-    return nvmlDeviceGetComputeRunningProcesses_v3(device, count, processes);
+/* Processes. */
+
+typedef struct {
+    unsigned int pid;
+    unsigned long long usedGpuMemory;
+    unsigned int gpuInstanceId, computeInstanceId;
+} nvmlProcessInfo_t;
+
+typedef struct {
+    unsigned int pid;
+    unsigned long long timeStamp;
+    unsigned int smUtil, memUtil, encUtil, decUtil;
+} nvmlProcessUtilizationSample_t;
+
+static int is_there(const Process *process, double t_s) { return process->from_s <= t_s && t_s < process->until_s; }
+
+nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, unsigned int percent[2]) {
+    double sum = 0.0, t_s = now_s();
+    look_again();
+    for (int i = 0; i < device->process_count; i++)
+        if (is_there(&device->processes[i], t_s)) sum += device->processes[i].percent;
+    percent[0] = percent[1] = (unsigned int)fmin(sum, 100.0);
+    return SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned int *count,
+                                                     nvmlProcessInfo_t *processes) {
+    double t_s;
+    nvmlReturn_t result = ask(device, &t_s);
+    if (result != SUCCESS) return result;
+    unsigned int found = 0, room = *count;
+    for (int i = 0; i < device->process_count; i++) {
+        const Process *process = &device->processes[i];
+        if (!process->is_shown || !is_there(process, t_s)) continue;
+        if (found < room) processes[found] = (nvmlProcessInfo_t){process->pid, 1ULL << 30, ~0u, ~0u};
+        found++;
+    }
+    *count = found;
+    return found > room ? INSUFFICIENT_SIZE : SUCCESS;
+}
+
+/* The driver takes a sample each sample_period_s. A process that used the GPU since the last one seen has one entry:
+ * its use on average over all samples since then, and the instant of the last of them in which it was active. */
+nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlProcessUtilizationSample_t *entries,
+                                             unsigned int *count, unsigned long long seen_us) {
+    double t_s;
+    nvmlReturn_t result = ask(device, &t_s);
+    if (result != SUCCESS) return result;
+    if (device->mig || !device->has_process_samples) return NOT_SUPPORTED;
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    double epoch_us = wall.tv_sec * 1e6 + wall.tv_nsec * 1e-3 - now_s() * 1e6;
+    double period_s = device->sample_period_s;
+    long last = (long)floor(t_s / period_s), first = (long)floor((seen_us - epoch_us) * 1e-6 / period_s) + 1;
+    if (first < last - BUFFERED_SAMPLES) first = last - BUFFERED_SAMPLES;
+    nvmlProcessUtilizationSample_t found[BUFFERED_SAMPLES];
+    unsigned int number = 0;
+    for (int i = 0; i < device->process_count; i++) {
+        const Process *process = &device->processes[i];
+        double sum = 0.0, active_s = 0.0;
+        for (long k = first; k <= last; k++) {
+            double part_s = fmin(k * period_s, process->until_s) - fmax((k - 1) * period_s, process->from_s);
+            if (part_s <= 0.0 || process->percent <= 0.0) continue;
+            sum += process->percent * part_s / period_s;
+            active_s = k * period_s;
+        }
+        if (!process->is_shown || sum <= 0.0) continue;
+        unsigned int percent = (unsigned int)lround(sum / (last - first + 1));
+        found[number++] = (nvmlProcessUtilizationSample_t){
+            process->pid, (unsigned long long)(epoch_us + active_s * 1e6), percent, 0, 0, 0};
+    }
+    if (number == 0) return NOT_FOUND;
+    while (device->has_unwritten_samples && number < BUFFERED_SAMPLES) {
+        found[number] = (nvmlProcessUtilizationSample_t){number * 77, number % 2 ? number : ~0ULL / 2, 30, 0, 0, 0};
+        if (number % 3 == 0) found[number].smUtil = 4000000000u;
+        number++;
+    }
+    if (!entries || *count < number) {
+        *count = BUFFERED_SAMPLES;
+        return INSUFFICIENT_SIZE;
+    }
+    memcpy(entries, found, number * sizeof *found);
+    *count = number;
+    return SUCCESS;
+}
+
+typedef struct {
+    unsigned long long timeStamp;
+    union { double d; unsigned int ui; unsigned long long ull; } value;
+} nvmlSample_t;
+
+/* How busy the whole card was in each of the driver's samples since the last one seen, whoever used it. */
+nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, int kind, unsigned long long seen_us, int *type,
+                                  unsigned int *count, nvmlSample_t *samples) {
+    double t_s;
+    nvmlReturn_t result = ask(device, &t_s);
+    if (result != SUCCESS) return result;
+    if (device->mig || kind != GPU_UTILIZATION_SAMPLES) return NOT_SUPPORTED;
+    *type = TYPE_UNSIGNED_INT;
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    double epoch_us = wall.tv_sec * 1e6 + wall.tv_nsec * 1e-3 - now_s() * 1e6;
+    long last = (long)floor(t_s / device->sample_period_s);
+    if (!samples) {
+        *count = BUFFERED_SAMPLES;
+        return SUCCESS;
+    }
+    unsigned int found = 0;
+    for (long k = last - BUFFERED_SAMPLES + 1; k <= last && found < *count; k++) {
+        double percent = 0.0, at_s = k * device->sample_period_s;
+        if (epoch_us + at_s * 1e6 <= (double)seen_us) continue;
+        for (int i = 0; i < device->process_count; i++)
+            if (is_there(&device->processes[i], at_s)) percent += device->processes[i].percent;
+        samples[found].timeStamp = (unsigned long long)(epoch_us + at_s * 1e6);
+        samples[found++].value.ui = (unsigned int)fmin(percent, 100.0);
+    }
+    *count = found;
+    return found ? SUCCESS : NOT_FOUND;
+}
+
+/* Parts that MIG has made. Their handles give no energy and no power. */
+
+nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count) {
+    *count = device->architecture >= 7 ? MOST_PARTS : 0;
+    return SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int place, nvmlDevice_t *part) {
+    if (place >= MOST_PARTS) return INVALID_ARGUMENT;
+    *part = &parts[device->index][place];
+    return (*part)->whole ? SUCCESS : NOT_FOUND;
+}
+
+nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t part, unsigned int *id) {
+    *id = part->gpu_instance;
+    return part->whole ? SUCCESS : NOT_SUPPORTED;
+}
+
+nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t part, unsigned int *id) {
+    *id = part->compute_instance;
+    return part->whole ? SUCCESS : NOT_SUPPORTED;
 }
 
 /* Energy and power. */

@@ -53,6 +53,27 @@ def environment(folder: Path, control: Path) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Process:
+    """A program that holds a GPU for a time, and how busy it keeps it; ``is_shown``: whether NVML tells of it."""
+
+    pid: int
+    percent: float = 100.0
+    from_s: float = -math.inf
+    until_s: float = math.inf
+    is_shown: bool = True
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a GPU that MIG has made a device; ``place`` is its index among them."""
+
+    uuid: str
+    gpu_instance: int
+    compute_instance: int = 0
+    place: int = 0
+
+
+@dataclass(frozen=True)
 class Gpu:
     """One simulated GPU: a wave of power, and the sensor that shows it.
 
@@ -68,6 +89,11 @@ class Gpu:
         lost_at_s: when the GPU falls off the bus.
         hang_at_s, hang_s: the first call after the instant takes that long.
         permitted: whether the user may use this GPU.
+        has_process_samples, sample_period_s: whether NVML tells how much single processes use it, and how often the
+            driver looks.
+        has_unwritten_samples: whether it then returns its whole buffer, most of it never written.
+        processes: what runs on it.
+        parts: what MIG has made of it.
     """
 
     name: str = "NVIDIA H200"
@@ -97,6 +123,11 @@ class Gpu:
     hang_at_s: float = 0.0
     hang_s: float = 0.0
     permitted: bool = True
+    has_process_samples: bool = True
+    sample_period_s: float = 1 / 6
+    has_unwritten_samples: bool = False
+    processes: Sequence[Process] = ()
+    parts: Sequence[Part] = ()
 
     def energy_j(self, t_s: float) -> float:
         """Return the true energy since 0, J."""
@@ -122,11 +153,17 @@ class Machine:
         """Make the stand-in behave like this machine, also one that runs already (within 50 ms)."""
         lines = [f"count {len(self.gpus)}", f"init_error {self.init_error}", f"epoch_ns {self.epoch_ns}"]
         for index, gpu in enumerate(self.gpus):
-            values = {column.name: getattr(gpu, column.name) for column in fields(gpu)}
+            names = [column.name for column in fields(gpu) if column.name not in ("processes", "parts")]
+            values = {name: getattr(gpu, name) for name in names}
             values["uuid"] = self.uuid(index)
             lines += [
                 f"{index}.{key} {float(value) if isinstance(value, bool) else value}" for key, value in values.items()
             ]
+            for process in gpu.processes:
+                times = f"{process.from_s} {process.until_s} {int(process.is_shown)}"
+                lines.append(f"{index}.process {process.pid} {process.percent} {times}")
+            for part in gpu.parts:
+                lines.append(f"{index}.part {part.place} {part.uuid} {part.gpu_instance} {part.compute_instance}")
         draft = control.with_name(control.name + ".draft")
         draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
         draft.replace(control)

@@ -25,6 +25,12 @@ def test_the_environment_overrides_the_file(tmp_path):
     assert found.meters["virtual"] == {"seed": 3}
 
 
+@pytest.mark.parametrize(("said", "means"), [("0", False), ("False", False), ("1", True), ("yes", True)])
+def test_a_choice_in_the_environment_is_a_word(tmp_path, said, means):
+    env = {"GREENLLM_CONFIG": str(tmp_path / "none.toml"), "GREENLLM_WAIT_FOR_GPU": said}
+    assert Configuration.load(env).wait_for_gpu is means
+
+
 def test_a_folder_of_the_user_is_expanded():
     assert Configuration.from_mapping({"ledger": "~/l.sqlite"}).ledger == Path.home() / "l.sqlite"
 
@@ -38,6 +44,7 @@ def test_a_folder_of_the_user_is_expanded():
         ("place = ''", "expected a text"),
         ("use_meters = 'nvml'", "expected a list of names"),
         ("meters = 3", "expected a table"),
+        ("wait_for_gpu = 'sometimes'", "expected true or false"),
         ("place = ", "cannot read"),
     ],
 )

@@ -3,52 +3,25 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading, UnusableMeter
 from greenllm_plugins.meters.nvml import greenllm_meters
+from nvml_driver import Driver, started
 from standins import nvml
 from standins.nvml import Gpu, Machine
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the stand-in is a Linux library")
-
-T = TypeVar("T")
-
-
-@dataclass
-class Driver:
-    """A process in which nvidia-ml-py finds the stand-in, and the file that tells the stand-in what to be."""
-
-    pool: ProcessPoolExecutor
-    control: Path
-
-    def on(self, machine: Machine, function: Callable[..., T], *arguments: Any) -> T:
-        """Return what ``function`` gives on ``machine``."""
-        machine.write(self.control)
-        return self.pool.submit(function, *arguments).result(timeout=30)
-
-
-def started(folder: Path) -> Driver:
-    control = folder / "machine"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in nvml.environment(folder, control).items():
-            patch.setenv(name, value)
-        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        pool.submit(os.getpid).result(timeout=30)
-    return Driver(pool, control)
 
 
 @pytest.fixture(scope="module")

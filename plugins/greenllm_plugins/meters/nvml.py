@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import ModuleType
 from typing import Any
 
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.hookspecs import hookimpl
-from greenllm_kernel.metering.meter import Channel, Component, Kind, Meter, Reading, UnusableMeter
+from greenllm_kernel.metering.meter import Channel, Component, Kind, Meter, Reading, UnusableMeter, Usage
+from greenllm_plugins.meters.nvml_processes import (
+    CONTAINED,
+    ELSEWHERE,
+    ProcessUse,
+    has_cuda_context,
+    is_contained,
+)
+from greenllm_plugins.meters.nvml_sensors import Read, ways
+from greenllm_plugins.meters.visible_devices import Card, MigDevice, visible
 
 NAME = "nvml"
 
 UPDATE_PERIOD_S = 0.1
 """How often counter and power are refreshed on most cards, s (Yang et al., SC24, arXiv:2312.02741)."""
 
-SHORT_WINDOW_S = 0.025
-"""What power averages over on A100 and H100 (instant), s: a quarter of the period (arXiv:2312.02741)."""
-
-LONG_WINDOW_S = 1.0
-"""What ``nvmlDeviceGetPowerUsage`` averages over on Ampere (but A100) and newer, s (NVML's reference manual)."""
-
 GAIN_UNCERTAINTY = 0.05 / math.sqrt(3.0)
 """Relative standard uncertainty of a card's sensor: within 5 %, taken as rectangular (arXiv:2312.02741; GUM 4.3.7)."""
-
-J_PER_MJ = 1e-3
-W_PER_MW = 1e-3
 
 _REMEDIES = {
     "NVML_ERROR_LIBRARY_NOT_FOUND": (
@@ -50,10 +50,23 @@ _REMEDIES = {
     ),
 }
 
+_DOUBT = " (perhaps not visible here: set CUDA_DEVICE_ORDER=PCI_BUS_ID)"
+
+_SHOW_REMEDY = (
+    "Correct it where the kernel is started and restart the kernel; "
+    "or set all_devices = true under [meters.nvml] to measure all GPUs of this machine."
+)
+
 
 @hookimpl
 def greenllm_meters(config: Configuration) -> Sequence[Meter | UnusableMeter]:
-    """Load the driver's library and look for GPUs."""
+    """Load the driver's library and look for the GPUs that programs started here can use.
+
+    ``[meters.nvml] all_devices`` looks for all GPUs of the machine, whatever ``CUDA_VISIBLE_DEVICES`` says.
+    """
+    wants_all = config.meters.get(NAME, {}).get("all_devices", False)
+    if not isinstance(wants_all, bool):
+        return [UnusableMeter(NAME, f"all_devices = {wants_all!r}: expected true or false", "Correct [meters.nvml].")]
     try:
         import pynvml
     except ImportError as error:
@@ -63,13 +76,15 @@ def greenllm_meters(config: Configuration) -> Sequence[Meter | UnusableMeter]:
     except pynvml.NVMLError as error:
         return [_unusable(pynvml, error)]
     try:
-        meter = NvmlMeter(pynvml)
+        meter = NvmlMeter(pynvml, {} if wants_all else os.environ)
     except pynvml.NVMLError as error:
         pynvml.nvmlShutdown()
         return [_unusable(pynvml, error)]
     if any(device.reads for device in meter.devices):
         return [meter]
     meter.close()
+    if meter.hidden:
+        return [UnusableMeter(NAME, meter.hidden, _SHOW_REMEDY)]
     if not meter.devices:
         return [UnusableMeter(NAME, "the NVIDIA driver is loaded but shows no GPU", "")]
     return [UnusableMeter(NAME, "; ".join(f"{gpu.channel.label}: {gpu.blind}" for gpu in meter.devices), "")]
@@ -82,24 +97,44 @@ class Device:
     Attributes:
         channel: what it offers.
         reads: one call each, giving the values of some kinds; most cards need one call for both.
+        use: whose use of it can be told; None where it cannot be opened.
         blind: why it cannot be read at all; None where it can.
     """
 
     channel: Channel
-    reads: tuple[Callable[[], dict[Kind, float]], ...]
+    reads: tuple[Read, ...]
+    use: ProcessUse | None = None
     blind: str | None = None
 
 
 class NvmlMeter:
-    """Reads the GPUs that NVML shows. ``nvmlInit`` has been called; ``close`` calls ``nvmlShutdown``."""
+    """Reads the GPUs that NVML shows. ``nvmlInit`` has been called; ``close`` calls ``nvmlShutdown``.
+
+    Args:
+        nvml: the binding.
+        environment: where CUDA looks which GPUs to use.
+
+    Attributes:
+        devices: the GPUs it reads.
+        hidden: why it reads none although there are some; empty otherwise.
+    """
 
     name = NAME
 
-    def __init__(self, nvml: ModuleType) -> None:
+    def __init__(self, nvml: ModuleType, environment: Mapping[str, str]) -> None:
         self._nvml = nvml
-        count = nvml.nvmlDeviceGetCount()
-        self.devices = [_device(nvml, index, f" #{index}" if count > 1 else "") for index in range(count)]
+        cards = [_card(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
+        shown = visible(cards, environment)
+        doubt = "" if shown.is_certain else _DOUBT
+        self.devices = [_device(nvml, index, (f" #{index}" if len(cards) > 1 else "") + doubt) for index in shown.cards]
+        self.hidden = ""
+        if cards and not self.devices:
+            chosen = f"CUDA_VISIBLE_DEVICES={environment.get('CUDA_VISIBLE_DEVICES', '')!r}"
+            self.hidden = f"{chosen} shows programs started here none of this machine's GPUs (there are {len(cards)})"
         self._by_id = {device.channel.id: device for device in self.devices}
+        self._asked_about: frozenset[int] = frozenset()
+        self._is_contained = is_contained()
+        self._shows_own_processes = False
 
     def channels(self) -> Sequence[Channel]:
         """Return a channel for each GPU, in the driver's order."""
@@ -112,9 +147,38 @@ class NvmlMeter:
             readings.extend(self._read(self._by_id[channel_id]))
         return readings
 
+    def usage(self, channel_ids: Sequence[str], process_ids: Collection[int]) -> Sequence[Usage]:
+        """Tell by NVML's figures of single processes how long the GPUs were kept busy; one that fails gives a fault."""
+        # A process that has ended since the last call is no longer among them, but its use is in the figures.
+        own = self._asked_about | frozenset(process_ids)
+        self._asked_about = frozenset(process_ids)
+        fault = self._unknown_numbers(own)
+        return [self._usage(self._by_id[channel_id], own, fault) for channel_id in channel_ids]
+
     def close(self) -> None:
         """Give the driver's library back."""
         self._nvml.nvmlShutdown()
+
+    def _usage(self, device: Device, own: Collection[int], fault: str | None) -> Usage:
+        if device.use is None:
+            return Usage(device.channel.id, math.nan, math.nan, time.monotonic_ns(), device.blind)
+        try:
+            return device.use.usage(own, self._is_contained, fault)
+        except self._nvml.NVMLError as error:
+            return device.use.fault(_described(self._nvml, error), time.monotonic_ns())
+
+    def _unknown_numbers(self, own: Collection[int]) -> str | None:
+        """Return why NVML's process ids cannot be taken for those of this process, if there is a reason to doubt it."""
+        if self._shows_own_processes or not (self._is_contained or has_cuda_context()):
+            return None
+        for device in self.devices:
+            try:
+                self._shows_own_processes |= device.use is not None and not device.use.holders().isdisjoint(own)
+            except self._nvml.NVMLError:
+                continue  # it is this card's fault, and its own figure will say so
+        if self._shows_own_processes:
+            return None
+        return CONTAINED if self._is_contained else ELSEWHERE
 
     def _read(self, device: Device) -> list[Reading]:
         channel = device.channel
@@ -139,93 +203,48 @@ def _device(nvml: ModuleType, index: int, suffix: str) -> Device:
         uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
     except nvml.NVMLError as error:
         channel = Channel(f"gpu:{index}", Component.GPU, f"NVIDIA GPU {index}", frozenset({Kind.POWER}))
-        return Device(channel, (), _described(nvml, error))
-    label = f"{name} (whole card, shared by MIG)" if _is_partitioned(nvml, handle) else name
-    provides, reads, window_s = _ways(nvml, handle)
+        return Device(channel, (), blind=_described(nvml, error))
+    is_partitioned = _is_partitioned(nvml, handle)
+    use = ProcessUse(nvml, handle, f"gpu:{uuid}", is_partitioned)
+    shared = " (whole card, shared by MIG)" if is_partitioned else " (whole card, shared)" if use.is_shared() else ""
+    provides, reads, window_s = ways(nvml, handle)
     channel = Channel(
         id=f"gpu:{uuid}",
         component=Component.GPU,
-        label=label + suffix,
+        label=name + shared + suffix,
         provides=provides or frozenset({Kind.POWER}),
         update_period_s=UPDATE_PERIOD_S,
         averaging_window_s=window_s,
         gain_uncertainty=GAIN_UNCERTAINTY,
     )
-    return Device(channel, reads, None if reads else "this GPU reports neither energy nor power to NVML")
+    return Device(channel, reads, use, None if reads else "this GPU reports neither energy nor power to NVML")
 
 
-Read = Callable[[], dict[Kind, float]]
-
-
-def _ways(nvml: ModuleType, handle: Any) -> tuple[frozenset[Kind], tuple[Read, ...], float | None]:
-    """Find out by trying how ``handle`` gives energy and power: by one call for both where it can."""
-    fields = {
-        kind: (field, scale)
-        for kind, field, scale in (
-            (Kind.COUNTER, nvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, J_PER_MJ),
-            (Kind.POWER, nvml.NVML_FI_DEV_POWER_INSTANT, W_PER_MW),
-        )
-        if _works(nvml, partial(_field_values, nvml, handle, (field,)))
-    }
-    reads: list[Read] = []
-    if fields:
-        reads.append(_fields_read(nvml, handle, fields))
-    kinds = set(fields)
-    if Kind.COUNTER not in kinds and _works(nvml, partial(nvml.nvmlDeviceGetTotalEnergyConsumption, handle)):
-        reads.append(lambda: {Kind.COUNTER: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) * J_PER_MJ})
-        kinds.add(Kind.COUNTER)
-    is_instant = Kind.POWER in kinds
-    if not is_instant and _works(nvml, partial(nvml.nvmlDeviceGetPowerUsage, handle)):
-        reads.append(lambda: {Kind.POWER: nvml.nvmlDeviceGetPowerUsage(handle) * W_PER_MW})
-        kinds.add(Kind.POWER)
-    return frozenset(kinds), tuple(reads), _averaging_window_s(nvml, handle, is_instant)
-
-
-def _works(nvml: ModuleType, ask: Callable[[], object]) -> bool:
+def _card(nvml: ModuleType, index: int) -> Card:
     try:
-        ask()
-    except nvml.NVMLError as error:
-        return error.value not in (nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND)
-    return True
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        name, uuid = nvml.nvmlDeviceGetName(handle), nvml.nvmlDeviceGetUUID(handle)
+    except nvml.NVMLError:  # the device made of it says why
+        return Card(f"NVIDIA GPU {index}", None)
+    return Card(name, uuid, _mig_devices(nvml, handle) if _is_partitioned(nvml, handle) else ())
 
 
-def _fields_read(nvml: ModuleType, handle: Any, fields: dict[Kind, tuple[int, float]]) -> Read:
-    kinds = tuple(fields)
-    scales = tuple(scale for _, scale in fields.values())
-    field_ids = tuple(field for field, _ in fields.values())
-
-    def read() -> dict[Kind, float]:
-        values = _field_values(nvml, handle, field_ids)
-        return {kind: value * scale for kind, value, scale in zip(kinds, values, scales, strict=True)}
-
-    return read
-
-
-def _field_values(nvml: ModuleType, handle: Any, field_ids: Sequence[int]) -> list[float]:
-    values: list[float] = []
-    for field in nvml.nvmlDeviceGetFieldValues(handle, field_ids):
-        if field.nvmlReturn != nvml.NVML_SUCCESS:
-            raise nvml.NVMLError(field.nvmlReturn)
-        values.append(getattr(field.value, _VALUE_MEMBERS[field.valueType]))
-    return values
-
-
-_VALUE_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
-"""Members of ``nvmlValue_t`` in the order of ``nvmlValueType_t``."""
-
-
-def _averaging_window_s(nvml: ModuleType, handle: Any, is_instant: bool) -> float | None:
-    """Return what power is averaged over, s, where it is published for this kind of card."""
+def _mig_devices(nvml: ModuleType, handle: Any) -> list[MigDevice]:
+    """Return what MIG has made of a card, as far as this user is told."""
     try:
-        architecture = nvml.nvmlDeviceGetArchitecture(handle)
-        is_a100 = tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle)) == (8, 0)
+        count = nvml.nvmlDeviceGetMaxMigDeviceCount(handle)
     except nvml.NVMLError:
-        return None
-    if is_a100 or (is_instant and architecture == nvml.NVML_DEVICE_ARCH_HOPPER):
-        return SHORT_WINDOW_S
-    if not is_instant and nvml.NVML_DEVICE_ARCH_AMPERE <= architecture < nvml.NVML_DEVICE_ARCH_UNKNOWN:
-        return LONG_WINDOW_S
-    return None
+        return []
+    found = []
+    for place in range(count):
+        try:
+            part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, place)
+            uuid = nvml.nvmlDeviceGetUUID(part)
+            instances = nvml.nvmlDeviceGetGpuInstanceId(part), nvml.nvmlDeviceGetComputeInstanceId(part)
+        except nvml.NVMLError:  # places may be empty, or another user's
+            continue
+        found.append(MigDevice(uuid, *instances))
+    return found
 
 
 def _is_partitioned(nvml: ModuleType, handle: Any) -> bool:
