@@ -19,3 +19,7 @@ class PlaceError(GreenLLMError):
 
 class LedgerError(GreenLLMError):
     """The ledger could not be opened, read or written."""
+
+
+class CalibrationError(GreenLLMError):
+    """A model could not be fitted to a sensor, or a fit that was kept cannot be used."""

@@ -9,11 +9,15 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from greenllm_kernel.configuration import Configuration
+from greenllm_kernel.metering.calibration import HostKind
 from greenllm_kernel.metering.meter import Component, Kind, UnusableMeter
-from greenllm_plugins.meters.cpu_model import BUSY_SHARE, IDLE_SHARE, CpuModel, Rating, greenllm_meters, rate
+from greenllm_plugins.meters.cpu_activity import CpuActivity
+from greenllm_plugins.meters.cpu_model import CpuModel, greenllm_meters
+from greenllm_plugins.meters.cpu_rating import BUSY_SHARE, IDLE_SHARE, DesignPower, Rating, design_power, rate
 from greenllm_plugins.meters.processor import Processor, find_processor, find_tdp_w, read_cpuinfo
 
 TEADS = {0.0: 0.12, 0.1: 0.32, 0.5: 0.75, 1.0: 1.02}
@@ -30,9 +34,24 @@ def cpuinfo(model: str, packages: int = 1, siblings: int = 8, cores: int = 4, fl
 
 
 def made(**options: object) -> CpuModel:
-    (meter,) = greenllm_meters(Configuration(meters={"cpu_model": options}))
+    """Return the meter as the plugin makes it, on a machine that tells no frequency."""
+    (meter,) = greenllm_meters(Configuration(meters={"cpu_model": {"sysfs": "/nowhere", **options}}))
     assert isinstance(meter, CpuModel)
     return meter
+
+
+def drawing(tdp_w: float) -> CpuModel:
+    """Return a meter of this machine's CPUs, taken to have this TDP together, without frequency and fits."""
+    threads = os.cpu_count() or 1
+    rating = rate(DesignPower(tdp_w, False, "test"), threads)
+    return CpuModel(rating, CpuActivity(None, None, psutil.cpu_times), HostKind("test", "", 1, threads, False))
+
+
+@pytest.fixture(autouse=True)
+def no_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the fits of whoever runs the tests out of them."""
+    for name in ("JUPYTER_DATA_DIR", "JUPYTER_PATH", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
 
 
 # The meter.
@@ -56,9 +75,15 @@ def test_the_straight_line_stays_within_a_quarter_of_the_measured_curve() -> Non
         assert measured / line == pytest.approx(1.0, abs=0.255)
 
 
+def test_the_rating_is_that_line() -> None:
+    rating = rate(DesignPower(200.0, False, "test"), threads=8)
+
+    assert rating == Rating({"time": 32.0, "busy": pytest.approx(24.0)}, rating.uncertainty, "test")
+
+
 def test_an_idle_machine_draws_its_share_and_a_busy_one_more() -> None:
     threads = os.cpu_count() or 1
-    meter = CpuModel(Rating(100.0 * threads, 0.3, "test"), threads)
+    meter = drawing(100.0 * threads)
 
     def watts(work_s: float) -> tuple[float, float]:
         """Return the power shown and this thread's load, while it is busy for ``work_s`` of CPU time."""
@@ -81,7 +106,7 @@ def test_an_idle_machine_draws_its_share_and_a_busy_one_more() -> None:
 
 
 def test_the_energy_is_the_same_however_often_it_is_read() -> None:
-    often, seldom = (CpuModel(Rating(65.0, 0.3, "test"), os.cpu_count() or 1) for _ in range(2))
+    often, seldom = (drawing(65.0) for _ in range(2))
     first = often.read(["cpu:model"])[0].value, seldom.read(["cpu:model"])[0].value
     for _ in range(50):
         often.read(["cpu:model"])
@@ -108,6 +133,12 @@ def test_a_tdp_that_cannot_be_is_refused(tdp_w: object) -> None:
     assert isinstance(refused, UnusableMeter) and f"tdp_w = {tdp_w!r}" in refused.reason
 
 
+def test_a_sysfs_that_is_no_path_is_refused() -> None:
+    (refused,) = greenllm_meters(Configuration(meters={"cpu_model": {"sysfs": 5}}))
+
+    assert isinstance(refused, UnusableMeter) and "sysfs = 5" in refused.reason
+
+
 def test_neither_codecarbon_nor_pandas_is_imported() -> None:
     code = (
         "import sys\n"
@@ -125,51 +156,52 @@ def test_neither_codecarbon_nor_pandas_is_imported() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-# The rating.
+# The power.
 
 
 def test_a_known_processor_has_its_tdp_a_package() -> None:
-    rating = rate(Processor("Intel(R) Xeon(R) Platinum 8380 CPU @ 2.30GHz", packages=2), threads=160)
+    power = design_power(Processor("Intel(R) Xeon(R) Platinum 8380 CPU @ 2.30GHz", packages=2), threads=160)
 
-    assert rating.tdp_w == 540.0
-    assert rating.basis == "TDP 270 W x 2"
+    assert power.tdp_w == 540.0
+    assert power.basis == "TDP 270 W x 2"
 
 
 def test_a_virtual_machine_has_its_part_of_the_chip_where_that_can_be_told() -> None:
     chip = Processor("AMD EPYC 7763 64-Core Processor", is_virtual=True, threads_of_chip=128)
 
-    rating = rate(chip, threads=32)
+    power = design_power(chip, threads=32)
 
-    assert rating.tdp_w == pytest.approx(70.0)
-    assert "25% of TDP 280 W" in rating.basis
+    assert power.tdp_w == pytest.approx(70.0)
+    assert "25% of TDP 280 W" in power.basis
 
 
 def test_a_virtual_machine_on_an_unknown_part_is_less_sure_and_says_so() -> None:
-    known = rate(Processor("Intel(R) Xeon(R) Platinum 8275CL CPU @ 3.00GHz"), threads=96)
-    guessed = rate(Processor("Intel(R) Xeon(R) Platinum 8275CL CPU @ 3.00GHz", is_virtual=True), threads=4)
+    known = design_power(Processor("Intel(R) Xeon(R) Platinum 8275CL CPU @ 3.00GHz"), threads=96)
+    guessed = design_power(Processor("Intel(R) Xeon(R) Platinum 8275CL CPU @ 3.00GHz", is_virtual=True), threads=4)
 
     assert guessed.tdp_w == 16.0
     assert "virtual machine on a part of TDP 240 W" in guessed.basis
-    assert guessed.uncertainty > known.uncertainty
+    assert guessed.is_guessed and not known.is_guessed
+    assert rate(guessed, 4).uncertainty > rate(known, 4).uncertainty
 
 
 def test_a_virtual_machine_never_has_more_than_the_chip() -> None:
     chip = Processor("Intel(R) Core(TM) i7-7600U CPU @ 2.80GHz", is_virtual=True)
 
-    assert rate(chip, threads=64).tdp_w == 15.0
+    assert design_power(chip, threads=64).tdp_w == 15.0
 
 
 def test_an_unknown_processor_is_taken_by_its_threads_and_says_so() -> None:
-    rating = rate(Processor("AMD EPYC"), threads=2)
+    power = design_power(Processor("AMD EPYC"), threads=2)
 
-    assert rating.tdp_w == 8.0
-    assert rating.basis == "unknown processor, 4 W a thread"
+    assert power.tdp_w == 8.0
+    assert power.basis == "unknown processor, 4 W a thread"
 
 
 def test_the_user_s_own_figure_is_taken() -> None:
-    rating = rate(Processor("AMD EPYC"), threads=2, tdp_w=55)
+    power = design_power(Processor("AMD EPYC"), threads=2, tdp_w=55)
 
-    assert (rating.tdp_w, rating.basis) == (55.0, "TDP 55 W as configured")
+    assert power == DesignPower(55.0, False, "TDP 55 W as configured")
 
 
 # The processor.
@@ -239,4 +271,4 @@ def test_an_arm_cpuinfo_has_no_model_and_still_works() -> None:
     found = read_cpuinfo("processor\t: 0\nBogoMIPS\t: 243.75\nCPU implementer\t: 0x41\n")
 
     assert found == Processor("")
-    assert rate(found, threads=4).tdp_w == 16.0
+    assert design_power(found, threads=4).tdp_w == 16.0

@@ -35,12 +35,14 @@ class Processor:
         packages: sockets with a processor.
         is_virtual: whether a virtual machine sees it, and perhaps a part of it only.
         threads_of_chip: hardware threads of one whole chip; None where that cannot be told.
+        vendor: as the machine names it, such as ``"GenuineIntel"``; empty where it does not.
     """
 
     model: str
     packages: int = 1
     is_virtual: bool = False
     threads_of_chip: int | None = None
+    vendor: str = ""
 
 
 def find_processor() -> Processor:
@@ -81,6 +83,7 @@ def read_cpuinfo(text: str) -> Processor:
         packages=max(1, len(fields.get("physical id", ()))),
         is_virtual="hypervisor" in first("flags").split(),
         threads_of_chip=int(cores[1]) * (2 if is_smt else 1) if cores else None,
+        vendor=first("vendor_id"),
     )
 
 
