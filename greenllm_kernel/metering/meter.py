@@ -46,8 +46,8 @@ class Channel:
         inside: id of the channel that already contains this one's energy, so that sums count it once.
         contains: the parts of the machine all of which this channel's energy has in it, whichever meter reads them:
             a battery's has every part, a Grace Hopper module's its GPU. For what cannot be named by ``inside``.
-        rank: where a channel of a lower rank knows the same component, this one is shown and not counted. 0: a sensor or
-            a model of this machine; 1: an exporter's view of the sensors; 2: a cross-check.
+        rank: where a channel of a lower rank knows the same component, this one is shown and not counted. 0: a sensor
+            or a model of this machine; 1: an exporter's view of the sensors; 2: a cross-check.
         read_spacing_s: reads never come closer together than this, s; for what is asked over a network.
     """
 

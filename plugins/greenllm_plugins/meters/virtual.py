@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from greenllm_kernel.configuration import Configuration
@@ -121,8 +122,8 @@ def _channel(where: str, table: Any) -> VirtualChannel:
         label=_text(where, table, "label" if "label" in table else "id"),
         provides=_kinds(f"{where}.provides", table.get("provides", [kind.value for kind in Kind])),
         inside=_text(where, table, "inside") if "inside" in table else None,
-        **_numbers(where, table, _CHANNEL_NUMBERS),
     )
+    channel = replace(channel, **_numbers(where, table, _CHANNEL_NUMBERS))  # type: ignore[arg-type] # all are floats
     numbers = _numbers(where, table, _SENSOR_NUMBERS)
     resets_at_s = table.get("resets_at_s", [])
     if not isinstance(resets_at_s, list):
