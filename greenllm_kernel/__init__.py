@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from greenllm_kernel.accounting.energyit import energyit
     from greenllm_kernel.accounting.measure import measure
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load_ipython_extension", "measure", "unload_ipython_extension"]
+__all__ = ["__version__", "energyit", "load_ipython_extension", "measure", "unload_ipython_extension"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -31,11 +32,15 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``measure`` where it is first used: ``import greenllm_kernel`` stays light."""
+    """Import ``measure`` and ``energyit`` where they are first used: ``import greenllm_kernel`` stays light."""
     if name == "measure":
         from greenllm_kernel.accounting.measure import measure
 
         return measure
+    if name == "energyit":
+        from greenllm_kernel.accounting.energyit import energyit
+
+        return energyit
     raise AttributeError(f"module 'greenllm_kernel' has no attribute {name!r}")
 
 

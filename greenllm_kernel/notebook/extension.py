@@ -10,6 +10,7 @@ from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.hookspecs import hookimpl
+from greenllm_kernel.notebook.energyit import EnergyitMagics
 from greenllm_kernel.notebook.magics import EnergyMagics
 from greenllm_kernel.notebook.messages import Messages
 from greenllm_kernel.notebook.snapshot import answer_pages, stop_answering
@@ -42,7 +43,7 @@ class Extension:
 
     def load(self) -> None:
         """Register magics and hooks, and measure every cell from the next one on."""
-        self.shell.register_magics(EnergyMagics(self))
+        self.shell.register_magics(EnergyMagics(self), EnergyitMagics(self))
         self.shell.input_transformers_cleanup.append(energy_first_line)
         self.tracker.register()
         if self._kernel is not None:
@@ -54,7 +55,8 @@ class Extension:
         self.tracker.unregister()
         self.shell.input_transformers_cleanup.remove(energy_first_line)
         for kind in ("line", "cell"):
-            self.shell.magics_manager.magics[kind].pop("energy", None)
+            for name in ("energy", "energyit"):
+                self.shell.magics_manager.magics[kind].pop(name, None)
         if self._kernel is not None:
             stop_answering(self._kernel)
         if self._stream is not None:

@@ -1,0 +1,49 @@
+"""A line below the cell that says how far something is, and is gone when it has ended."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from greenllm_kernel.accounting.notation import relative_text
+
+SHOWN_AFTER_S = 2.0
+"""What ends sooner needs no progress."""
+
+
+class ProgressLine:
+    """Written over itself in a terminal and in a notebook; nothing is written into files and captured output.
+
+    Args:
+        stream: where it is written.
+        name: of what is going on.
+        is_quiet: whether nothing is to be written.
+    """
+
+    def __init__(self, stream: TextIO, name: str, is_quiet: bool = False) -> None:
+        self._stream = stream
+        self._name = name
+        is_live = stream.isatty() or type(stream).__module__.startswith("ipykernel")
+        self._is_wanted = is_live and not is_quiet
+        self._began = time.monotonic()
+        self._width = 0
+
+    def tell(self, repeats: int, relative: float | None) -> None:
+        """Say how many repeats there are, and half of the interval as a part of the energy, where it is known."""
+        if not self._is_wanted or time.monotonic() - self._began < SHOWN_AFTER_S:
+            return
+        made = f"{repeats} repeat{'' if repeats == 1 else 's'} so far" if repeats else "warming up"
+        self._write(f"{self._name}: {made}" + ("" if relative is None else f", {relative_text(relative)}"))
+
+    def end(self) -> None:
+        """Take it away."""
+        if self._width:
+            self._write("")
+            self._stream.write("\r")
+            self._stream.flush()
+            self._width = 0
+
+    def _write(self, text: str) -> None:
+        self._stream.write("\r" + text.ljust(self._width))
+        self._stream.flush()
+        self._width = max(self._width, len(text))
