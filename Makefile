@@ -72,6 +72,11 @@ bench: .venv/built ## What measuring costs, beside the bare alternatives
 	@$(call heading,Benchmarks)
 	@python tests/benchmarks
 
+.PHONY: gpu
+gpu: .venv/installed ## What an NVIDIA card's sensor is like, and GreenLLM on it: 8 minutes, see tests/gpu/README.md
+	@$(call heading,On this machine's NVIDIA card)
+	@python tests/gpu
+
 .PHONY: clean
 clean: ## Remove all that make has made, the environment too
 	rm -rf .venv node_modules build dist test-results tests/ui/test-results

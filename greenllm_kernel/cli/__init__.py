@@ -65,7 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"greenllm {__version__}")
     parser.set_defaults(act=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    _add(commands, "doctor", _doctor, "say which meters work here, and what to do about those that do not")
+    doctor = _add(
+        commands, "doctor", _doctor, "say which meters work here and how well, and what to do about those that do not"
+    )
+    doctor.add_argument(
+        "--no-measure", action="store_true", help="only look; do not measure the sensors for some seconds"
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     run = _add(commands, "run", _run, "execute a notebook, or any program, and say what it cost", RUN_EPILOG)
     run.usage = "greenllm run [options] NOTEBOOK.ipynb\n       greenllm run [options] -- COMMAND ..."
@@ -81,6 +87,15 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--session", default="last", metavar="ID", help="a session's id, 'last' (default) or 'all'")
     report.add_argument("--since", type=_day, metavar="YYYY-MM-DD", help="only what began on this day or later")
     report.add_argument("--html", type=Path, metavar="FILE", help="write an HTML report, too")
+
+    calibrate = _add(commands, "calibrate", _calibrate, "fit the CPU estimate to a sensor, for hosts without one")
+    calibrate.add_argument(
+        "--seconds", type=_seconds, default=150, metavar="N", help="how long the loads run in all (default 150)"
+    )
+    calibrate.add_argument("--output", type=Path, metavar="FILE.json", help="write the fit here, too")
+    calibrate.add_argument(
+        "--import", dest="source", type=Path, metavar="FILE.json", help="take over a fit made elsewhere; runs no load"
+    )
 
     tutorials = _add(commands, "tutorials", _tutorials, "copy the tutorial notebooks into a folder")
     tutorials.add_argument("folder", nargs="?", type=Path, default=Path("greenllm-tutorials"), metavar="DIR")
@@ -112,7 +127,7 @@ def _add(
 def _doctor(options: argparse.Namespace) -> int:
     from greenllm_kernel.cli.doctor import doctor
 
-    return doctor()
+    return doctor(measures=not options.no_measure, as_json=options.json)
 
 
 def _run(options: argparse.Namespace, command: Sequence[str] | None = None) -> int:
@@ -144,6 +159,16 @@ def _report(options: argparse.Namespace) -> int:
     from greenllm_kernel.cli.report import report
 
     return report(options.session, options.since, options.html)
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from greenllm_kernel.cli.calibrate import calibrate, import_fit
+
+    if options.source is None:
+        return calibrate(options.seconds, options.output)
+    if options.output is not None:
+        raise CommandError("--output is for a fit made here, not for one that is imported", USAGE)
+    return import_fit(options.source)
 
 
 def _tutorials(options: argparse.Namespace) -> int:

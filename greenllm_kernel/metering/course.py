@@ -31,6 +31,7 @@ class Course:
         mean_w, before_w, after_w: mean power in the interval, and in those beside it, W.
         low_w, high_w: what power inside is bounded by, W.
         excess_w: the part of the mean that may lie anywhere in the interval, W.
+        is_step: whether the mean lies between two levels that are borne out: power steps from one to the other.
         rough_w: by how much means scatter that neither steps nor slopes explain, W.
     """
 
@@ -48,6 +49,12 @@ class Course:
         self.low_w, self.high_w = min((*levels, *inside_w)), max((*levels, *inside_w))
         self.excess_w = 0.0
         self._open_bounds()
+        self.is_step = (
+            min(self.before_w, self.after_w) < self.mean_w < max(self.before_w, self.after_w)
+            and self._first < self._at < self._last
+            and self._is_borne_out(self._first)
+            and self._is_borne_out(self._last)
+        )
 
     def _open_bounds(self) -> None:
         """Give up a bound that is no level, or that this interval itself sets."""
@@ -67,6 +74,14 @@ class Course:
     @property
     def _last(self) -> int:
         return min(len(self._means) - 1, self._at + 1)
+
+    def _is_borne_out(self, at: int) -> bool:
+        """Whether a mean beside the interval is that of the one further away too, or of a reading inside it."""
+        mean, further = self._means[at], 2 * at - self._at
+        beside = [self._means[further]] if 0 <= further < len(self._means) else []
+        left, right = self._knots[at].t_ns, self._knots[at + 1].t_ns
+        beside += [power_w for t_ns, power_w in self._seen if left < t_ns <= right]
+        return any(abs(other - mean) <= SAME_LEVEL * mean + 2 * self.rough_w for other in beside)
 
     def _is_level(self, at: int) -> bool:
         """Whether a mean is borne out by one beside it, or by a reading inside its interval."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 
 from greenllm_kernel.metering.course import Course
 from greenllm_kernel.metering.knot import Knot, mean_w
+from greenllm_kernel.metering.plausible import unseen_j
 from greenllm_kernel.metering.power import Averaging
 
 REACH_S = 2.0
@@ -37,7 +38,10 @@ UNSEEN_S = 3.0
 """So far beyond the knots (a sensor that refreshes slowly) the power beside them says nothing any more: 100 %."""
 
 STEP_SHARE = 3.0
-"""An edge's uncertainty is the range of possible energies over this, where a step explains the knots."""
+"""An edge's uncertainty is the range of possible energies over this, where a step explains the knots..."""
+
+LEVEL_STEP_SHARE = 6.0
+"""... and over this, where the levels on both sides are borne out."""
 
 UNSEEN_SHARE = 0.08
 """The part of a steady power by which it may have moved, unseen by readings that smear it."""
@@ -69,6 +73,8 @@ class Edge:
         moves_w, range_w: how far power moves within that time, and of late, W.
         lag_s: standard uncertainty of a delay that all edges of the trace share, s.
         bridged_ns, bridged_w: time without readings that was bridged with a power, W.
+        most_w: the most that may have been drawn in that time, W.
+        guessed_j: what of the energy before it was bridged between readings, as for a knot, J.
     """
 
     t_ns: int
@@ -89,6 +95,8 @@ class Edge:
     lag_s: float = 0.0
     bridged_ns: float = 0.0
     bridged_w: float = 0.0
+    most_w: float = 0.0
+    guessed_j: float = 0.0
 
 
 def between(t_ns: int, knots: Sequence[Knot], index: int, seen: Sequence[tuple[float, float]]) -> Edge:
@@ -108,7 +116,8 @@ def between(t_ns: int, knots: Sequence[Knot], index: int, seen: Sequence[tuple[f
     least = max(course.low_w * fraction, mean - course.high_w * (1 - fraction))
     most = min(course.high_w * fraction, mean - course.low_w * (1 - fraction))
     if before_w < mean < after_w or before_w > mean > after_w:
-        part, share = _stepped(before_w, mean, after_w, fraction), STEP_SHARE
+        part = _stepped(before_w, mean, after_w, fraction)
+        share = LEVEL_STEP_SHARE if course.is_step else STEP_SHARE
     else:
         part, share = mean * fraction, math.sqrt(12)
     shape_j = max(0.0, most - least) * span_s / share
@@ -129,6 +138,7 @@ def between(t_ns: int, knots: Sequence[Knot], index: int, seen: Sequence[tuple[f
         span_ns=right.t_ns - left.t_ns,
         excess_j=course.excess_w * span_s,
         rough_w=course.rough_w,
+        guessed_j=left.guessed_j + (right.guessed_j - left.guessed_j) * fraction,
     )
 
 
@@ -161,11 +171,18 @@ def averaged(t_ns: int, knots: Sequence[Knot], index: int, by: Averaging, around
         moves_w=high_w - low_w,
         range_w=by.range_w,
         lag_s=by.lag_s,
+        guessed_j=left.guessed_j + (right.guessed_j - left.guessed_j) * fraction,
     )
 
 
 def beyond(
-    t_ns: int, knot: Knot, power_w: float, period_ns: float, lost_at_ns: int | None, by: Averaging | None = None
+    t_ns: int,
+    knot: Knot,
+    power_w: float,
+    period_ns: float,
+    lost_at_ns: int | None,
+    by: Averaging | None = None,
+    most_w: float = 0.0,
 ) -> Edge | None:
     """Return the edge before the first or after the last knot: less sure the further away, and bridged past a loss.
 
@@ -176,6 +193,7 @@ def beyond(
         period_ns: the sensor's update period, ns.
         lost_at_ns: since when the channel has been unavailable.
         by: what a power sensor does to the truth; None for a counter.
+        most_w: the most that the channel is believed to draw, W.
 
     Returns:
         The edge, or None where it lies too far before the first knot.
@@ -208,11 +226,16 @@ def beyond(
         lag_s=by.lag_s if by else 0.0,
         bridged_ns=bridged_ns,
         bridged_w=power_w,
+        most_w=most_w,
+        guessed_j=knot.guessed_j,
     )
 
 
-def before_readings(t_ns: int, first: Edge, power_w: float) -> Edge:
-    """Return the edge at ``t_ns``, far before ``first``: the time between is bridged with ``power_w``, W."""
+def before_readings(t_ns: int, first: Edge, power_w: float, most_w: float) -> Edge:
+    """Return the edge at ``t_ns``, far before ``first``: the time between is bridged with ``power_w``, W.
+
+    In that time at most ``most_w`` may have been drawn, W.
+    """
     bridged_ns = first.t_ns - t_ns
     return replace(
         first,
@@ -222,6 +245,7 @@ def before_readings(t_ns: int, first: Edge, power_w: float) -> Edge:
         gap_ns=first.gap_ns - bridged_ns,
         bridged_ns=first.bridged_ns - bridged_ns,
         bridged_w=power_w,
+        most_w=most_w,
     )
 
 
@@ -236,9 +260,9 @@ def random_uncertainty_j(opening: Edge, closing: Edge) -> float:
         # However little readings tell of so short a time, power did not leave the range that was seen of late.
         range_w = max(opening.range_w, closing.range_w) + UNSEEN_SHARE * max(opening.high_w, closing.high_w)
         edges_j2 = min(edges_j2, (range_w * duration_s) ** 2 / 4)
-    # What is bridged may have been anything from none to twice the power before.
     bridged_w = max(opening.bridged_w, closing.bridged_w)
-    bridged_j = bridged_w * (closing.bridged_ns - opening.bridged_ns) / 1e9 / math.sqrt(3)
+    bridged_s = max(0.0, closing.bridged_ns - opening.bridged_ns) / 1e9
+    bridged_j = unseen_j(bridged_w, bridged_s, max(opening.most_w, closing.most_w)) / math.sqrt(3)
     return math.sqrt(max(0.0, closing.accumulated_j2 - opening.accumulated_j2) + edges_j2 + bridged_j**2)
 
 

@@ -12,11 +12,12 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import replace
 
-from greenllm_kernel.metering.counter import IMPLAUSIBLE_W, Counter
+from greenllm_kernel.metering.counter import RETURN_S, Counter
 from greenllm_kernel.metering.edge import Edge, averaged, before_readings, between, beyond, random_uncertainty_j
 from greenllm_kernel.metering.history import History
 from greenllm_kernel.metering.knot import Knot, mean_w
 from greenllm_kernel.metering.meter import Channel, Kind, Reading
+from greenllm_kernel.metering.plausible import ABSURD_W, LIKELY_W
 from greenllm_kernel.metering.power import Powers
 from greenllm_kernel.metering.tick import TickClock
 from greenllm_kernel.quantities import Energy, Provenance
@@ -37,7 +38,7 @@ SHOWN_SPACING_S = 0.04
 """Power shown from a counter is the mean over at least this, and over four refreshes: less is mostly jitter."""
 
 STALE_S = 2.0
-"""A power older than this is not shown as the power now."""
+"""A power older than this, and than one and a half periods of its sensor, is not shown as the power now."""
 
 KEPT_KNOTS = 1500
 """Knots kept in memory: over two minutes at 10 a second. Open windows keep their own opening edge."""
@@ -65,7 +66,9 @@ class Trace:
         self._shown_spacing_ns = max(SHOWN_SPACING_S * 1e9, 0.0 if ticks else 4 * self._period_ns)
         self._shown_knot: Knot | None = None
         self._shown_w: float | None = None
-        self._counter = Counter(channel.wraps_at_j)
+        self._counter = Counter(
+            channel.wraps_at_j, channel.update_period_s, LIKELY_W[channel.component], ABSURD_W[channel.component]
+        )
         self._knots: deque[Knot] = deque(maxlen=KEPT_KNOTS)
         self._powers = Powers(channel)
         self._last_read_ns: int | None = None
@@ -78,6 +81,9 @@ class Trace:
         self._joules = 0.0
         self._variance_j2 = 0.0
         self._gap_ns = 0.0
+        self._guessed_j = 0.0
+        self._broken_ns = 0.0
+        self._broke_ns = -math.inf
         self._lost_at: int | None = None
         self._failed_ns = 0
 
@@ -92,26 +98,38 @@ class Trace:
             self._lost_at = None
             self._has_moved = False
 
-    def add(self, reading: Reading) -> None:
-        """Take in a reading. A fault makes the channel unavailable from that instant until readings come again."""
+    def add(self, reading: Reading) -> str | None:
+        """Take in a reading; return what is wrong with it, if anything.
+
+        A fault makes the channel unavailable from that instant until readings come again. One of power readings does
+        not where there is a counter, nor one of a counter that was given up for power.
+        """
         with self._lock:
-            fault = reading.fault or _implausible(reading)
+            fault = reading.fault or self._implausible(reading)
             if fault is not None:
-                self.fault = fault
-                self._failed_ns = reading.t_ns
-                if self._lost_at is None:
-                    self._lost_at = reading.t_ns
-                return
+                if (reading.kind is Kind.COUNTER) == self._counts or not self._knots:
+                    self._lose(fault, reading.t_ns)
+                return fault
             if reading.kind is Kind.POWER:
                 self._add_power(reading)
             elif self._counts:
                 self._add_count(reading)
-            self.fault = STANDS_STILL if self._stands_still else None
+            if self._stands_still:
+                self.fault = STANDS_STILL
+            elif self._lost_at is None:
+                self.fault = None
             self.has_given = self.has_given or self._is_believed
+            return self.fault
 
     def lose(self, reason: str, t_ns: int) -> None:
         """Mark the channel unavailable from ``t_ns``: its meter raised, hangs, or lost the device."""
-        self.add(Reading(self.channel.id, Kind.POWER, math.nan, t_ns, reason))
+        with self._lock:
+            self._lose(reason, t_ns)
+
+    def doubt(self) -> None:
+        """Do not believe what its counter says of the time since its last reading: the machine was suspended."""
+        with self._lock:
+            self._counter.doubt()
 
     def is_settled(self, at_ns: int) -> bool:
         """Whether no later reading can change much of what is known up to ``at_ns``."""
@@ -133,15 +151,15 @@ class Trace:
             later = next((knot for knot in self._knots if knot.t_ns >= from_ns), None)
             edge = self._edge(math.ceil(later.t_ns)) if later else None
             power_w = self._power_near(is_after=False)
-            return before_readings(from_ns, edge, power_w) if edge and power_w is not None else None
+            return before_readings(from_ns, edge, power_w, self._most_w) if edge and power_w is not None else None
 
     def energy(self, opening: Edge, closing: Edge) -> Energy:
         """Return the energy between two edges, with all its uncertainty."""
         value_j = max(0.0, closing.joules - opening.joules)
         source = self.channel.id
-        bridged_j = min(
-            value_j, max(opening.bridged_w, closing.bridged_w) * max(0.0, closing.bridged_ns - opening.bridged_ns) / 1e9
-        )
+        bridged_s = max(0.0, closing.bridged_ns - opening.bridged_ns) / 1e9
+        guessed_j = max(0.0, closing.guessed_j - opening.guessed_j)
+        bridged_j = min(value_j, max(opening.bridged_w, closing.bridged_w) * bridged_s + guessed_j)
         known = {self.provenance: value_j - bridged_j}
         return Energy(
             value_j=value_j,
@@ -163,15 +181,19 @@ class Trace:
         with self._lock:
             if self._lost_at is not None or self._last_read_ns is None:
                 return None
-            if now_ns - self._last_read_ns > STALE_S * 1e9:
+            if now_ns - self._last_read_ns > max(STALE_S * 1e9, 1.5 * self._period_ns):
                 return None
-            if self._powers:
+            if self._are_powers_fresh(now_ns):
                 return self._powers.last_w
             return self._shown_w
 
     @property
+    def refresh_s(self) -> float:
+        """How often the sensor is refreshed, as far as it is known, s."""
+        return self._refresh_ns / 1e9
+
+    @property
     def _refresh_ns(self) -> float:
-        """How often the counter is refreshed, as far as it is known."""
         return self.clock.period_ns if self.clock else self._period_ns
 
     @property
@@ -179,11 +201,43 @@ class Trace:
         """Whether readings mean anything yet: a counter that has never moved may be one that never will."""
         return not self._counts or self._has_moved or bool(self._powers)
 
+    @property
+    def _most_w(self) -> float:
+        """What the channel is believed to draw at most, W."""
+        return max(self._powers.highest_w, self._counter.highest_w)
+
+    def _are_powers_fresh(self, at_ns: float) -> bool:
+        """Whether power was read of late."""
+        stale_ns = max(STALE_S * 1e9, 1.5 * self._period_ns) + self._powers.lag_ns
+        return bool(self._powers) and at_ns - self._powers.last_ns <= stale_ns
+
     # Taking readings in.
 
+    def _lose(self, reason: str, t_ns: int) -> None:
+        self.fault = reason
+        self._failed_ns = t_ns
+        if self._lost_at is None:
+            self._lost_at = t_ns
+
+    def _implausible(self, reading: Reading) -> str | None:
+        unit = "J" if reading.kind is Kind.COUNTER else "W"
+        if not math.isfinite(reading.value) or reading.value < 0:
+            return f"the sensor gave {reading.value} {unit}"
+        if reading.kind is Kind.POWER and reading.value > ABSURD_W[self.channel.component]:
+            return f"the sensor gave {reading.value:.3g} W, which no {self.channel.component.value} draws"
+        wraps_at_j = self.channel.wraps_at_j
+        if reading.kind is Kind.COUNTER and wraps_at_j is not None and reading.value > wraps_at_j * (1 + 1e-9):
+            return f"the sensor gave {reading.value:.6g} J, more than its range of {wraps_at_j:.6g} J"
+        return None
+
     def _add_power(self, reading: Reading) -> None:
-        self._integrate(reading.t_ns - self._powers.lag_ns, reading.value)
-        self.history.add(reading.t_ns - self._powers.lag_ns, reading.value)
+        t_ns = reading.t_ns - self._powers.lag_ns
+        if self._powers and t_ns <= self._powers.last_ns:
+            return  # an older reading, or the same one again, tells nothing
+        self._integrate(t_ns, reading.value)
+        self.history.add(t_ns, reading.value)
+        if self._counts and self._lost_at is not None and reading.t_ns - self._lost_at > GIVEN_UP_S * 1e9:
+            self._integrate_power_instead()
         if not self._counts:
             self._read_at(reading.t_ns)
 
@@ -194,16 +248,19 @@ class Trace:
         if stretch is not None:
             self._joules += stretch.joules
             self._variance_j2 += stretch.variance_j2
-            self._gap_ns += t_ns - self._knots[-1].t_ns if stretch.is_gap and self._knots else 0.0
+            if stretch.is_gap:
+                self._guessed_j += stretch.joules
+                self._gap_ns += t_ns - self._knots[-1].t_ns if self._knots else 0.0
         self._append(t_ns, 0.0)
 
     def _stand_still(self, at_ns: int) -> None:
         """Take in that the counter has not moved: after a while it is not believed, and power serves in its place."""
         still_ns = at_ns - self._last_change_ns
-        if self._powers and self._powers.last_w == 0:
+        has_power = self._are_powers_fresh(at_ns)
+        if has_power and self._powers.last_w == 0:
             if still_ns > 2.5 * self._refresh_ns:
                 self._place(at_ns - self._refresh_ns / 2, self._refresh_ns / 2, is_gap=False)
-        elif self._powers:
+        elif has_power:
             if still_ns > max(1e9 * (GIVEN_UP_S if self._has_moved else STANDSTILL_S), 10 * self._period_ns):
                 self._integrate_power_instead()
         elif still_ns > max(STANDSTILL_S * 1e9, 10 * self._period_ns):
@@ -215,29 +272,42 @@ class Trace:
     def _integrate_power_instead(self) -> None:
         """Give the counter up, and take what power readings said since it last moved."""
         self._counts, self.clock = False, None
+        self._stands_still = False
         while len(self._knots) > 1 and self._knots[-1].t_ns > self._last_change_ns:
             self._knots.pop()
-        self._joules, self._variance_j2 = self._knots[-1].joules, self._knots[-1].variance_j2
-        since_ns = self._knots[-1].t_ns
+        since_ns = 0.0
+        if self._knots:
+            last = self._knots[-1]
+            self._joules, self._variance_j2 = last.joules, last.variance_j2
+            self._gap_ns, self._guessed_j = last.gap_ns, last.guessed_j
+            since_ns = last.t_ns
         said = self._powers.since(since_ns)
         self._powers.clear()
+        if self._knots and said:
+            self._powers.add(since_ns, said[0][1])
         for t_ns, power_w in said:
             self._integrate(t_ns, power_w)
 
     def _add_count(self, reading: Reading) -> None:
-        rate_w = self._rate_w()
+        if self._last_read_ns is not None and reading.t_ns <= self._last_read_ns:
+            return  # an older reading, or the same one again, tells nothing
+        rate_w = self._rate_w(reading.t_ns)
         step = self._counter.step(reading.value, self._seconds_since_read(reading.t_ns), rate_w)
         self._joules += step.joules
         self._variance_j2 += step.variance_j2
+        self._guessed_j += step.guessed_j
+        is_jump = step.is_break or step.is_return
         before_ns, self._last_read_ns = self._last_read_ns, reading.t_ns
-        if self._stands_still and step.joules == 0 and not step.is_break:
+        if self._stands_still and step.joules == 0 and not is_jump:
             return
         if before_ns is None or not self._knots:
             tick = self.clock.last_tick(reading.t_ns) if self.clock else None
             self._append(*(tick or (reading.t_ns - self._refresh_ns / 2, self._refresh_ns / 2)))
             self._last_change_ns = reading.t_ns
-        elif step.joules > 0 or step.is_break:
-            t_ns, half_ns = self._refreshed_at(before_ns, reading.t_ns, step.is_break)
+        elif step.joules > 0 or is_jump:
+            t_ns, half_ns = self._refreshed_at(before_ns, reading.t_ns, is_jump)
+            if step.is_return:
+                self._gap_ns, self._broken_ns = self._gap_ns - self._broken_ns, 0.0
             self._place(t_ns, half_ns, is_gap=step.is_break)
             self._last_change_ns = reading.t_ns
             self._has_moved = True
@@ -286,7 +356,11 @@ class Trace:
     def _place(self, t_ns: float, half_ns: float, is_gap: bool) -> None:
         last = self._knots[-1]
         t_ns = max(t_ns, last.t_ns + 1)
-        self._gap_ns += t_ns - last.t_ns if is_gap else 0.0
+        if is_gap:
+            is_first = last.t_ns - self._broke_ns > RETURN_S * 1e9
+            self._broken_ns = t_ns - last.t_ns + (0.0 if is_first else self._broken_ns)
+            self._broke_ns = t_ns
+            self._gap_ns += t_ns - last.t_ns
         self._append(t_ns, half_ns)
         self._show(last)
 
@@ -300,7 +374,7 @@ class Trace:
         self.history.add(self._knots[-1].t_ns, self._shown_w)
 
     def _append(self, t_ns: float, half_ns: float) -> None:
-        self._knots.append(Knot(t_ns, self._joules, half_ns, self._variance_j2, self._gap_ns))
+        self._knots.append(Knot(t_ns, self._joules, half_ns, self._variance_j2, self._gap_ns, self._guessed_j))
         self._has_loose_knots = self._has_loose_knots or half_ns > self._refresh_ns / 8
 
     def _read_at(self, t_ns: int) -> None:
@@ -310,8 +384,8 @@ class Trace:
     def _seconds_since_read(self, t_ns: int) -> float:
         return (t_ns - self._last_read_ns) / 1e9 if self._last_read_ns is not None else 0.0
 
-    def _rate_w(self) -> float:
-        if self._powers:
+    def _rate_w(self, at_ns: float) -> float:
+        if self._are_powers_fresh(at_ns):
             return self._powers.last_w
         return mean_w(self._knots[-2], self._knots[-1]) if len(self._knots) > 1 else 0.0
 
@@ -328,7 +402,7 @@ class Trace:
         if power_w is None:
             return None
         by = None if self._counts else self._powers.averaging()
-        return beyond(t_ns, knots[max(0, index - 1)], power_w, self._refresh_ns, self._lost_at, by)
+        return beyond(t_ns, knots[max(0, index - 1)], power_w, self._refresh_ns, self._lost_at, by, self._most_w)
 
     def _edge_between(self, t_ns: int, index: int) -> Edge:
         first, last = max(0, index - AROUND), min(len(self._knots), index + AROUND)
@@ -352,11 +426,3 @@ class Trace:
 
 def _with_estimated(known_j: dict[Provenance, float], bridged_j: float) -> dict[Provenance, float]:
     return {**known_j, Provenance.ESTIMATED: known_j.get(Provenance.ESTIMATED, 0.0) + bridged_j}
-
-
-def _implausible(reading: Reading) -> str | None:
-    if not math.isfinite(reading.value) or reading.value < 0:
-        return f"the sensor gave {reading.value} {'J' if reading.kind is Kind.COUNTER else 'W'}"
-    if reading.kind is Kind.POWER and reading.value > IMPLAUSIBLE_W:
-        return f"the sensor gave {reading.value:.3g} W, which no machine draws"
-    return None

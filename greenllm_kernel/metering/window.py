@@ -6,24 +6,37 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from greenllm_kernel.metering.containment import is_contained, with_what_it_contains
+from greenllm_kernel.metering.attribution import share_j
+from greenllm_kernel.metering.baseline import Baseline
+from greenllm_kernel.metering.containment import around, is_contained, is_superseded
 from greenllm_kernel.metering.edge import Edge
 from greenllm_kernel.metering.meter import Channel
 from greenllm_kernel.metering.reader import Reader
 from greenllm_kernel.metering.sampler import Sampler
+from greenllm_kernel.metering.suspension import NOTICED_S, asleep_s
 from greenllm_kernel.metering.trace import Trace
+from greenllm_kernel.metering.use import UseAt
 from greenllm_kernel.quantities import Energy
 
 SETTLE_TIMEOUT_S = 3.0
-"""A window is settled this long after it closed at the latest, with whatever readings there are."""
+"""A window is settled this long after it closed at the latest, with whatever readings there are..."""
+
+LONGEST_SETTLE_S = 90.0
+"""... and where a sensor is slower than that, after two of its refreshes, but no later than this."""
 
 KEEP_EDGE_AFTER_S = 10.0
 """An open window keeps its opening edge itself from this age on: traces forget."""
 
+KEEP_USE_AFTER_S = 4.0
+"""The same for the use of devices up to its opening."""
+
 
 @dataclass(frozen=True)
 class Draw:
-    """What one channel drew in a window: its energy (None where unknown), coverage 0 to 1, and what went wrong."""
+    """What one channel drew in a window: its energy (None where unknown), coverage 0 to 1, and what went wrong.
+
+    Beside it what it would have drawn idle, by which baseline, and this kernel's share, J (None where unknown).
+    """
 
     channel: Channel
     meter: str
@@ -31,6 +44,9 @@ class Draw:
     coverage: float
     counted: bool
     fault: str | None
+    idle: Energy | None = None
+    baseline: Baseline | None = None
+    share_j: float | None = None
 
 
 class Window:
@@ -48,7 +64,10 @@ class Window:
         self.closed_ns: int | None = None
         self._sampler = sampler
         self._opening: dict[str, Edge] = {}
+        self._opening_use: dict[str, UseAt] = {}
         self._cpu_before_s = sampler.cpu_s
+        self._asleep_before_s = asleep_s()
+        self._asleep_after_s: float | None = None
         self._is_held = False
         self._is_nudged = False
 
@@ -56,6 +75,7 @@ class Window:
         """Store the closing instant: now, where none is given; the second time has no effect."""
         if self.closed_ns is None:
             self.closed_ns = time.monotonic_ns() if closed_ns is None else closed_ns
+            self._asleep_after_s = asleep_s()
 
     def attend(self) -> bool:
         """Have the sampler read from the opening on, and again right after the closing; tell whether one was new."""
@@ -85,6 +105,13 @@ class Window:
         return ((self.closed_ns or time.monotonic_ns()) - self.opened_ns) / 1e9
 
     @property
+    def asleep_s(self) -> float:
+        """For how long the machine was suspended meanwhile, s: time that ``duration_s`` does not have."""
+        after_s = asleep_s() if self._asleep_after_s is None else self._asleep_after_s
+        slept_s = after_s - self._asleep_before_s
+        return slept_s if slept_s > NOTICED_S else 0.0
+
+    @property
     def sampler_cpu_s(self) -> float:
         """Processor time the sampler has used since the opening, s."""
         return self._sampler.cpu_s - self._cpu_before_s
@@ -93,15 +120,33 @@ class Window:
         """Whether later readings would not change what is known (or are no longer waited for)."""
         if self.closed_ns is None:
             return False
-        if time.monotonic_ns() - self.closed_ns > SETTLE_TIMEOUT_S * 1e9:
+        if time.monotonic_ns() - self.closed_ns > self._patience_s() * 1e9:
             return True
         if not self._sampler.has_found:
             return False
         return all(trace.is_settled(self.closed_ns) for trace in self._sampler.traces)
 
+    def is_attributed(self) -> bool:
+        """Whether it is known whose the use of the devices was (or no longer waited for): later than the energy is."""
+        if self.closed_ns is None:
+            return False
+        channel_ids = [trace.channel.id for trace in self._sampler.traces]
+        return self._sampler.attribution.is_settled(channel_ids, self.closed_ns)
+
+    def _patience_s(self) -> float:
+        """Return how long readings are waited for: two refreshes of the slowest sensor, within limits."""
+        slowest_s = max((trace.refresh_s for trace in self._sampler.traces), default=0.0)
+        return max(SETTLE_TIMEOUT_S, min(2 * slowest_s, LONGEST_SETTLE_S))
+
     def keep_edge(self) -> None:
         """Take the opening edges over from the traces once they will not change any more."""
-        if time.monotonic_ns() - self.opened_ns < KEEP_EDGE_AFTER_S * 1e9:
+        age_s = (time.monotonic_ns() - self.opened_ns) / 1e9
+        if age_s >= KEEP_USE_AFTER_S:
+            for trace in self._sampler.traces:
+                use = self._use_at_opening(trace.channel)
+                if use is not None:
+                    self._opening_use[trace.channel.id] = use
+        if age_s < KEEP_EDGE_AFTER_S:
             return
         for trace in self._sampler.traces:
             if trace.channel.id not in self._opening:
@@ -113,7 +158,7 @@ class Window:
         """Return what each channel drew so far, or in all; contained channels are marked as not counted."""
         closing_ns = self.closed_ns or time.monotonic_ns()
         draws = [self._draw(reader, trace, closing_ns) for reader in self._sampler.readers for trace in reader.traces]
-        return _counted_once(_without_estimates_of_the_sensed(draws))
+        return _counted_once(_without_needless_estimates(draws))
 
     def power(self) -> Mapping[str, Sequence[tuple[float, float]]]:
         """Return by channel id the power over time: seconds since the opening, and W."""
@@ -141,21 +186,39 @@ class Window:
             fault = None
         elif fault is None:
             fault = f"readings for {100 * coverage:.0f} % of the time only"
+        if self.asleep_s > 0:
+            asleep = f"the machine was suspended for {self.asleep_s:.3g} s meanwhile; what it drew then is not in it"
+            fault = f"{fault}; {asleep}" if fault else asleep
         if coverage == 0.0 and duration_ns > 1e9:
             return Draw(trace.channel, reader.name, None, 0.0, True, fault)
-        return Draw(trace.channel, reader.name, trace.energy(start, closing), coverage, True, fault)
+        energy = trace.energy(start, closing)
+        baseline = self._sampler.baselines.of(trace.channel)
+        idle = baseline.energy(trace.channel.id, energy, (closing.t_ns - start.t_ns) / 1e9) if baseline else None
+        share_j = self._share_j(trace.channel, energy, idle, closing_ns)
+        return Draw(trace.channel, reader.name, energy, coverage, True, fault, idle, baseline, share_j)
+
+    def _share_j(self, channel: Channel, energy: Energy, idle: Energy | None, closing_ns: int) -> float | None:
+        line = self._sampler.attribution.line(channel)
+        if line is None:
+            return None
+        duration_s = (closing_ns - self.opened_ns) / 1e9
+        use = line.between(self._use_at_opening(channel), line.at(closing_ns), duration_s)
+        return share_j(energy.value_j, idle.value_j if idle else None, use) if use else None
+
+    def _use_at_opening(self, channel: Channel) -> UseAt | None:
+        kept = self._opening_use.get(channel.id)
+        line = None if kept else self._sampler.attribution.line(channel)
+        return line.at(self.opened_ns) if line else kept
 
 
-def _without_estimates_of_the_sensed(draws: Sequence[Draw]) -> list[Draw]:
-    """Leave out estimates of what a sensor knows."""
-    sensed = with_what_it_contains(
-        {draw.channel.component for draw in draws if draw.energy is not None and not draw.channel.is_estimate}
-    )
-    return [draw for draw in draws if not (draw.channel.is_estimate and draw.channel.component in sensed)]
+def _without_needless_estimates(draws: Sequence[Draw]) -> list[Draw]:
+    """Leave out estimates of what a sensor, or a surer estimate, knows."""
+    known = [(draw.meter, draw.channel) for draw in draws if draw.energy is not None]
+    return [draw for draw in draws if not is_superseded(draw.channel, draw.meter, known)]
 
 
 def _counted_once(draws: Sequence[Draw]) -> list[Draw]:
     """Mark the draws whose energy another draw already contains."""
-    inside = {draw.channel.id: draw.channel.inside for draw in draws}
+    outer = around(draw.channel for draw in draws)
     known = {draw.channel.id for draw in draws if draw.energy is not None}
-    return [replace(draw, counted=not is_contained(draw.channel.id, inside, known)) for draw in draws]
+    return [replace(draw, counted=not is_contained(draw.channel.id, outer, known)) for draw in draws]

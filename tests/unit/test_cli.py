@@ -41,7 +41,7 @@ def test_the_version_is_printed_without_loading_jupyter(greenllm: CommandLine) -
     )
     done_python = subprocess.run(loaded, env=greenllm.env, capture_output=True, text=True, check=True)
     assert "heavy: []" in done_python.stdout
-    for command in ("doctor", "run", "report", "tutorials"):
+    for command in ("doctor", "run", "report", "calibrate", "tutorials"):
         assert command in done_python.stdout
 
 
@@ -55,6 +55,8 @@ def test_the_version_is_printed_without_loading_jupyter(greenllm: CommandLine) -
         (["run", "--kernel", "x", "--", "true"], "are for notebooks"),
         (["run", "--timeout", "soon", "a.ipynb"], "'soon' is not a whole number of seconds"),
         (["run", "--fast", "a.ipynb"], "unrecognized arguments: --fast"),
+        (["calibrate", "--seconds", "long"], "'long' is not a whole number of seconds"),
+        (["calibrate", "--import", "a.json", "--output", "b.json"], "--output is for a fit made here"),
         (["report", "--since", "yesterday"], "'yesterday' is not a day such as"),
         (["measure"], "invalid choice"),
         ([], "usage: greenllm"),
@@ -155,49 +157,6 @@ def test_a_ledger_that_cannot_be_written_leaves_the_program_and_the_table_alone(
     assert (done.code, done.out) == (0, "done\n")
     assert "cannot be opened or written" in " ".join(done.err.split())
     assert "CO2e" in done.err
-
-
-def test_doctor_reads_every_meter_and_says_what_is_wrong_with_the_others(greenllm: CommandLine) -> None:
-    greenllm.env.pop("GREENLLM_CONFIG")
-    done = greenllm.run("doctor")
-    assert done.code == 0
-    assert re.search(r"✓ cpu_model: works|✓ rapl: works", done.out)
-    assert re.search(r"\d W .*in 1\.\d s", done.out)
-    assert "✓ ledger:" in done.out
-    assert "plugins: codecarbon_data, " in done.out
-    assert "place: world" in done.out
-    assert "GREENLLM_PLACE" in done.out
-    for word in ("kernel Python 3 (GreenLLM)", "sidebar"):
-        assert word in done.out
-    with Ledger(greenllm.ledger) as ledger:
-        assert ledger.records() == []
-
-
-def test_doctor_names_what_was_chosen_and_what_cannot_be_used(greenllm: CommandLine) -> None:
-    (greenllm.folder / "file").write_text("")
-    greenllm.env["GREENLLM_LEDGER"] = str(greenllm.folder / "file" / "ledger.sqlite")
-    greenllm.env["GREENLLM_PLACE"] = "FRX"
-    done = greenllm.run("doctor")
-    assert done.code == 0
-    assert "✓ virtual: works" in done.out
-    assert "use_meters = ['virtual']" in done.out
-    assert "place = FRX" in done.out
-    assert "did you mean 'FR' (France)" in done.out
-    assert "✗ the ledger" in done.out
-
-
-def test_doctor_fails_where_nothing_can_be_metered(greenllm: CommandLine) -> None:
-    greenllm.env["GREENLLM_USE_METERS"] = "abacus"
-    done = greenllm.run("doctor")
-    assert done.code == 1
-    assert "no meter was found" in done.out
-
-
-def test_doctor_goes_on_where_the_settings_are_broken(greenllm: CommandLine) -> None:
-    (greenllm.folder / "greenllm.toml").write_text("colour = 'green'")
-    done = greenllm.run("doctor")
-    assert "unknown setting 'colour'" in done.out
-    assert "the default settings are used" in done.out
 
 
 def filled(greenllm: CommandLine) -> None:
