@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -53,6 +53,8 @@ class Energy:
         baseline_j: by sensor, the standard uncertainty from the idle baseline, J; adds linearly on one sensor.
         model_j: by model, the standard uncertainty of an estimate, J; adds linearly on one model.
         by_provenance_j: the value split by provenance, J.
+        is_difference: whether it is one energy less another (net), which may lie below zero; its parts that add
+            linearly then have the sign in which they act on it.
     """
 
     value_j: float
@@ -61,6 +63,7 @@ class Energy:
     baseline_j: Mapping[str, float] = field(default_factory=dict)
     model_j: Mapping[str, float] = field(default_factory=dict)
     by_provenance_j: Mapping[Provenance, float] = field(default_factory=dict)
+    is_difference: bool = False
 
     @property
     def provenance(self) -> Provenance:
@@ -80,7 +83,7 @@ class Energy:
 
     @property
     def interval_j(self) -> Interval:
-        """95 % interval with all parts, J: what is true. Energy drawn is never below zero."""
+        """95 % interval with all parts, J: what is true. Energy drawn is never below zero, a difference may be."""
         return self._expanded(self.standard_uncertainty_j)
 
     @property
@@ -96,6 +99,30 @@ class Energy:
             baseline_j=_added(self.baseline_j, other.baseline_j),
             model_j=_added(self.model_j, other.model_j),
             by_provenance_j=_added(self.by_provenance_j, other.by_provenance_j),
+            is_difference=self.is_difference or other.is_difference,
+        )
+
+    def __sub__(self, other: Energy) -> Energy:
+        """Return the difference: random parts add in squares, parts of one cause subtract (JCGM 100:2008, 5.2.2).
+
+        So the gain of a sensor that read both acts on the difference alone.
+        """
+        return replace(self + other.scaled(-1.0), is_difference=True)
+
+    def scaled(self, factor: float) -> Energy:
+        """Return this many times the energy: every part of its uncertainty grows with it."""
+
+        def times(parts: Mapping[K, float]) -> dict[K, float]:
+            return {key: part * factor for key, part in parts.items()}
+
+        return Energy(
+            value_j=self.value_j * factor,
+            random_j=self.random_j * abs(factor),
+            scale_j=times(self.scale_j),
+            baseline_j=times(self.baseline_j),
+            model_j=times(self.model_j),
+            by_provenance_j=times(self.by_provenance_j),
+            is_difference=self.is_difference,
         )
 
     @staticmethod
@@ -108,7 +135,8 @@ class Energy:
 
     def _expanded(self, standard_uncertainty_j: float) -> Interval:
         half_width_j = COVERAGE_FACTOR_95 * standard_uncertainty_j
-        return (max(0.0, self.value_j - half_width_j), self.value_j + half_width_j)
+        low_j = self.value_j - half_width_j
+        return (low_j if self.is_difference else max(0.0, low_j), self.value_j + half_width_j)
 
 
 @dataclass(frozen=True, slots=True)

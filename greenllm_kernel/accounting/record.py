@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from greenllm_kernel.metering.meter import Component
-from greenllm_kernel.quantities import (
-    COVERAGE_FACTOR_95,
-    CarbonIntensity,
-    Emissions,
-    Energy,
-    Provenance,
-)
+from greenllm_kernel.accounting.channel_energy import ChannelEnergy as ChannelEnergy
+from greenllm_kernel.accounting.channel_energy import basis_to_dict as basis_to_dict
+from greenllm_kernel.accounting.channel_energy import channel_from_dict, channel_to_dict, energy_to_dict, instant, pair
+from greenllm_kernel.metering.baseline import Basis
+from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
 
 SCHEMA = 1
 MIME_TYPE = "application/vnd.greenllm.energy.v1+json"
@@ -30,31 +27,6 @@ class Status(StrEnum):
     INTERRUPTED = "interrupted"
     PARTIAL = "partial"
     """Still running, or cut off (the kernel was killed)."""
-
-
-@dataclass(frozen=True)
-class ChannelEnergy:
-    """One channel's part in a record.
-
-    Attributes:
-        channel_id: which channel.
-        component: the part of the machine.
-        label: what a person calls it.
-        meter: the name of the meter that read it.
-        energy: what it drew, J; None where nothing is known.
-        coverage: the part of the window's time with valid readings, 0 to 1.
-        counted: whether it stands in the total (False where another channel already contains it).
-        fault: why readings are missing; None where none are.
-    """
-
-    channel_id: str
-    component: Component
-    label: str
-    meter: str
-    energy: Energy | None
-    coverage: float
-    counted: bool = True
-    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,9 +97,37 @@ class Record:
         return [c.channel_id for c in self.channels if c.counted and (c.energy is None or c.fault)]
 
     @property
+    def idle(self) -> Energy | None:
+        """What the idle machine would have drawn, J; None unless all channels in the total have a baseline."""
+        return _whole(channel.idle for channel in self._summed)
+
+    @property
+    def net(self) -> Energy | None:
+        """What was drawn beyond idle, J; may be below zero; None unless all channels in the total have a baseline."""
+        return _whole(channel.net for channel in self._summed)
+
+    @property
+    def share_j(self) -> float | None:
+        """This kernel's part of the total, J; None unless it can be told of all channels in it."""
+        shares = [channel.share_j for channel in self._summed]
+        known = [share_j for share_j in shares if share_j is not None]
+        return math.fsum(known) if known and len(known) == len(shares) else None
+
+    @property
+    def baseline(self) -> Basis | None:
+        """What :attr:`idle` and :attr:`net` rest on; None where they are not known."""
+        baselines = [channel.baseline for channel in self._summed]
+        known = [baseline for baseline in baselines if baseline is not None]
+        return Basis.of(known) if len(known) == len(baselines) else None
+
+    @property
     def units(self) -> dict[str, Unit]:
         """Energy per unit, by the unit's name."""
         return {name: Unit(count, self.gross) for name, count in self.counts.items()}
+
+    @property
+    def _summed(self) -> list[ChannelEnergy]:
+        return [channel for channel in self.channels if channel.counted and channel.energy is not None]
 
     def power(self) -> Mapping[str, Sequence[tuple[float, float]]]:
         """Return the power over time: by channel id, pairs of seconds since the start and watts."""
@@ -146,17 +146,17 @@ class Record:
             "execution_count": self.execution_count,
             "status": self.status.value,
             "host": self.host,
-            "started_at": self.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "started_at": instant(self.started_at),
             "duration_s": self.duration_s,
             "settled": self.settled,
             "energy": _total_to_dict(self),
-            "channels": [_channel_to_dict(channel) for channel in self.channels],
+            "channels": [channel_to_dict(channel) for channel in self.channels],
             "emissions": emissions_to_dict(self.emissions) if self.emissions else None,
             "units": {
                 name: {
                     "count": unit.count,
                     "energy_j_per_unit": unit.energy_j_per_unit,
-                    "interval_j_per_unit": _pair(unit.interval_j_per_unit),
+                    "interval_j_per_unit": pair(unit.interval_j_per_unit),
                 }
                 for name, unit in self.units.items()
             },
@@ -174,7 +174,7 @@ class Record:
         """
         if data.get("schema") != SCHEMA:
             raise ValueError(f"a record of schema {data.get('schema')!r}; this version reads schema {SCHEMA}")
-        channels = [_channel_from_dict(channel) for channel in data["channels"]]
+        channels = [channel_from_dict(channel) for channel in data["channels"]]
         return cls(
             run_id=data["run_id"],
             name=data["name"],
@@ -197,16 +197,6 @@ class Record:
         )
 
 
-def energy_to_dict(energy: Energy | None) -> dict[str, Any]:
-    """Return what every energy says in JSON: value, both intervals, provenance (nulls where unknown)."""
-    return {
-        "energy_j": energy.value_j if energy else None,
-        "interval_j": _pair(energy.interval_j) if energy else None,
-        "repeatability_interval_j": _pair(energy.repeatability_interval_j) if energy else None,
-        "provenance": (energy.provenance if energy else Provenance.UNAVAILABLE).value,
-    }
-
-
 def emissions_to_dict(emissions: Emissions) -> dict[str, Any]:
     """Return emissions as JSON data, with the intensity they were computed from."""
     intensity = emissions.intensity
@@ -223,61 +213,23 @@ def emissions_to_dict(emissions: Emissions) -> dict[str, Any]:
 
 
 def _total_to_dict(record: Record) -> dict[str, Any]:
-    gross = record.gross
+    gross, idle, net, baseline = record.gross, record.idle, record.net, record.baseline
     total = energy_to_dict(gross)
     total["gross_j"] = total.pop("energy_j")
     return {
         **total,
-        "idle_j": None,
-        "net_j": None,
-        "net_interval_j": None,
-        "share_j": None,
+        "idle_j": idle.value_j if idle else None,
+        "idle_interval_j": pair(idle.interval_j) if idle else None,
+        "net_j": net.value_j if net else None,
+        "net_interval_j": pair(net.interval_j) if net else None,
+        "share_j": record.share_j,
+        "baseline": basis_to_dict(baseline) if baseline else None,
         "by_provenance_j": {
             p.value: gross.by_provenance_j.get(p, 0.0) if gross else 0.0
             for p in (Provenance.MEASURED, Provenance.DERIVED, Provenance.ESTIMATED)
         },
         "unavailable": record.unavailable,
     }
-
-
-def _channel_to_dict(channel: ChannelEnergy) -> dict[str, Any]:
-    return {
-        "id": channel.channel_id,
-        "component": channel.component.value,
-        "label": channel.label,
-        "meter": channel.meter,
-        **energy_to_dict(channel.energy),
-        "idle_j": None,
-        "share_j": None,
-        "coverage": channel.coverage,
-        "counted": channel.counted,
-        "fault": channel.fault,
-    }
-
-
-def _channel_from_dict(data: Mapping[str, Any]) -> ChannelEnergy:
-    return ChannelEnergy(
-        channel_id=data["id"],
-        component=Component(data["component"]),
-        label=data["label"],
-        meter=data["meter"],
-        energy=_energy_from_dict(data),
-        coverage=data["coverage"],
-        counted=data["counted"],
-        fault=data["fault"],
-    )
-
-
-def _energy_from_dict(data: Mapping[str, Any]) -> Energy | None:
-    value_j = data["energy_j"]
-    if value_j is None:
-        return None
-    provenance = Provenance(data["provenance"])
-    whole_j = (data["interval_j"][1] - value_j) / COVERAGE_FACTOR_95
-    random_j = (data["repeatability_interval_j"][1] - value_j) / COVERAGE_FACTOR_95
-    systematic_j = {data["id"]: math.sqrt(max(0.0, whole_j**2 - random_j**2))}
-    part = "model_j" if provenance is Provenance.ESTIMATED else "scale_j"
-    return Energy(value_j, random_j, by_provenance_j={provenance: value_j}, **{part: systematic_j})
 
 
 def _emissions_from_dict(data: Mapping[str, Any]) -> Emissions:
@@ -291,5 +243,8 @@ def _emissions_from_dict(data: Mapping[str, Any]) -> Emissions:
     return Emissions(data["mass_gco2e"], tuple(data["interval_gco2e"]), intensity, data["pue"])
 
 
-def _pair(interval: tuple[float, float] | None) -> list[float] | None:
-    return list(interval) if interval else None
+def _whole(energies: Iterable[Energy | None]) -> Energy | None:
+    """Return the sum, or nothing where a part is missing."""
+    parts = list(energies)
+    known = [energy for energy in parts if energy is not None]
+    return Energy.sum(known) if len(known) == len(parts) else None

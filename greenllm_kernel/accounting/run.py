@@ -7,7 +7,6 @@ import math
 import threading
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
@@ -49,7 +48,7 @@ class Run(Window):
         self.execution_count: int | None = None
         self.counts: dict[str, float] = {}
         self.status = Status.PARTIAL
-        self.started_at = datetime.now(UTC)
+        self.started_at = session.labels.opened(self.opened_ns)
         self.parent = None if is_outermost else _nearest_open(innermost.get(), session)
         innermost.set(self)
         self._settled: Record | None = None
@@ -66,7 +65,7 @@ class Run(Window):
             counts: by unit, how many the energy was spent on.
             closed_ns: the closing instant, where it was before now.
         """
-        if not self.is_open:
+        if not self.is_open or not self.session.is_here:
             return
         began = time.perf_counter()
         for unit, count in (counts or {}).items():
@@ -95,7 +94,8 @@ class Run(Window):
         Args:
             timeout_s: return what is known after this long, s.
         """
-        self._has_settled.wait(timeout_s)
+        if self.session.is_here:
+            self._has_settled.wait(timeout_s)
         return self.record
 
     def fix(self) -> Record:
@@ -116,8 +116,12 @@ class Run(Window):
                 coverage=draw.coverage,
                 counted=draw.counted,
                 fault=draw.fault,
+                idle=draw.idle,
+                baseline=draw.baseline,
+                share_j=draw.share_j,
             )
-            for draw in self.draws()
+            # Nothing is read in a forked child, and locks may be held there by threads that are not.
+            for draw in (self.draws() if self.session.is_here else ())
         ]
         gross = Energy.sum(c.energy for c in channels if c.counted and c.energy is not None)
         intensity = self.session.intensity

@@ -6,18 +6,24 @@ import atexit
 import itertools
 import os
 import socket
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from greenllm_kernel.accounting.intensity import IntensityLookup
+from greenllm_kernel.accounting.labels import Labels
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run, innermost
 from greenllm_kernel.accounting.span import Span
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import ConfigurationError
+from greenllm_kernel.metering.baselines import FILE_NAME, Baselines
+from greenllm_kernel.metering.idle import Finding
+from greenllm_kernel.metering.idle_learner import IdleLearner
 from greenllm_kernel.metering.sampler import Find, Sampler
 from greenllm_kernel.plugins import Plugins, described
 from greenllm_kernel.quantities import CarbonIntensity
@@ -41,6 +47,13 @@ EXTRA_TIMEOUT_S = 0.001
 """How much longer it waits for each run that is not settled yet, s: about twice what its record takes."""
 
 
+def baseline_path(configuration: Configuration) -> Path:
+    """Return the file that keeps idle powers between sessions: beside the ledger."""
+    from greenllm_kernel.accounting.ledger import ledger_path
+
+    return ledger_path(configuration).with_name(FILE_NAME)
+
+
 class Session:
     """Measures in this process. Costs nothing until the first run opens.
 
@@ -60,8 +73,12 @@ class Session:
         self.host = socket.gethostname()
         self._process_id = os.getpid()
         self.plugins = plugins or Plugins(self.configuration.disable_plugins, self.warn)
-        self.sampler = Sampler(self._finds, self.configuration.use_meters)
+        self.sampler = Sampler(
+            self._finds, self.configuration.use_meters, Baselines(self.host, partial(baseline_path, self.configuration))
+        )
+        self._learner = IdleLearner(self.sampler, self.keep_baselines)
         self.span = Span(self.sampler)
+        self.labels = Labels()
         self._run_prefix = uuid.uuid4().hex[:16]
         self._run_numbers = itertools.count(1)
         self._runs: list[Run] = []
@@ -73,7 +90,7 @@ class Session:
         self.intensity_lookup = IntensityLookup(self.plugins, self.configuration.place, self.warn, self._wake.set)
         self._bookkeeper: threading.Thread | None = None
         self._is_closed = False
-        atexit.register(self.close, AT_EXIT_TIMEOUT_S)
+        self._close_at_exit()
 
     @classmethod
     def current(cls) -> Session:
@@ -90,6 +107,11 @@ class Session:
             if cls._current is session:
                 cls._current = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this process's: a forked child has only a dead copy of its parent's, and leaves it alone."""
+        return os.getpid() == self._process_id
+
     def open(
         self, name: str, stage: str | None = None, cell_id: str | None = None, *, is_outermost: bool = False
     ) -> Run:
@@ -102,6 +124,8 @@ class Session:
             is_outermost: whether it lies inside no other run; else inside the innermost one that is open in the
                 same thread or task.
         """
+        if not self.is_here:
+            return Session.current().open(name, stage, cell_id, is_outermost=is_outermost)
         began = time.perf_counter()
         run = Run(self, name, stage, cell_id, is_outermost)
         self.span.enter(run.opened_ns)
@@ -125,6 +149,7 @@ class Session:
     def closed(self, run: Run) -> None:
         """Take note that a run has closed. Called by the run."""
         self.span.leave(run.closed_ns or run.opened_ns)
+        self.labels.closed(run.closed_ns or run.opened_ns)
         self._wake.set()
 
     @property
@@ -163,6 +188,17 @@ class Session:
         if sentence not in self.warnings and len(self.warnings) < MOST_WARNINGS:
             self.warnings.append(sentence)
 
+    def keep_baselines(self, findings: Sequence[Finding]) -> None:
+        """Take in the idle power of the channels for which it was found, for this session and later ones."""
+        found = [(finding.channel, finding.baseline) for finding in findings if finding.baseline is not None]
+        for channel, baseline in found:
+            self.sampler.baselines.add(channel, baseline)
+        try:
+            if found:
+                self.sampler.baselines.save()
+        except OSError as error:
+            self.warn(f"the idle power cannot be kept for later sessions: {described(error)}")
+
     def settle(self, timeout_s: float) -> None:
         """Wait until no closed run is unsettled."""
         deadline = time.monotonic() + timeout_s
@@ -172,7 +208,7 @@ class Session:
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Settle what is closed, hand over what is open as ``partial``, and stop reading."""
-        if self._is_closed or os.getpid() != self._process_id:  # a forked child leaves its parent's session alone
+        if self._is_closed or not self.is_here:
             return
         timeout_s += EXTRA_TIMEOUT_S * len(self.unsettled_runs)
         self.settle(timeout_s)
@@ -187,6 +223,13 @@ class Session:
         self.sampler.close()
         atexit.unregister(self.close)
 
+    def _close_at_exit(self) -> None:
+        atexit.register(self.close, AT_EXIT_TIMEOUT_S)
+        processes, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+        if processes is not None and util is not None and processes.parent_process() is not None:
+            # Forked workers of multiprocessing end without what is registered with atexit, but call finalizers.
+            util.Finalize(None, self.close, (AT_EXIT_TIMEOUT_S,), exitpriority=100)
+
     def _configured(self) -> Configuration:
         try:
             return Configuration.load()
@@ -200,12 +243,14 @@ class Session:
 
     def _keep_books(self) -> None:
         self.intensity_lookup.ask()
+        self._guarded(self._attend)
+        self._guarded(self.sampler.baselines.load)
         progress_at = time.monotonic() + PROGRESS_EVERY_S
         while not self._is_closed:
             with self._lock:
                 is_idle = not self._runs
             if is_idle:
-                self._wake.wait()
+                self._wait_idly()
                 progress_at = time.monotonic() + PROGRESS_EVERY_S
             self._wake.clear()
             self._guarded(self._attend)
@@ -214,8 +259,22 @@ class Session:
                 self._guarded(self._tell_progress)
                 progress_at = time.monotonic() + PROGRESS_EVERY_S
             has_closed = any(not run.is_open for run in self.unsettled_runs)
-            self._wake.wait(SETTLE_EVERY_S if has_closed else max(0.0, progress_at - time.monotonic()))
+            wait_s = max(0.0, progress_at - time.monotonic())
+            self._wake.wait(SETTLE_EVERY_S if has_closed else min(wait_s, self._look_in_s()))
         self._guarded(self._settle_closed)
+
+    def _wait_idly(self) -> None:
+        """Wait for the next run, and learn meanwhile, now and then, what the idle machine draws."""
+        self._learner.rest()
+        while not self._wake.wait(self._learner.due_in_s()):
+            self._guarded(self._learner.step)
+        self._learner.interrupt()
+
+    def _look_in_s(self) -> float:
+        """Return how soon to look whose the use of the CPUs is, s."""
+        runs = self.unsettled_runs
+        edges_ns = [run.opened_ns for run in runs] + [run.closed_ns for run in runs if run.closed_ns is not None]
+        return self.sampler.attribution.due_in_s(edges_ns)
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """Do one step of the books; what fails is said, and the books go on."""
@@ -229,6 +288,8 @@ class Session:
         """Wake the sampler for runs that have opened or closed, and whoever watches."""
         self.span.attend()
         news = [run.attend() for run in self.unsettled_runs]
+        if self._look_in_s() <= 0:
+            self.sampler.attribution.look()
         if any(news):
             for event in self._watchers:
                 event.set()
@@ -239,7 +300,7 @@ class Session:
         if closed and not self._is_closed and self.intensity_lookup.is_worth_waiting():
             return
         for run in closed:
-            if run.is_settled() or self._is_closed:
+            if (run.is_settled() and run.is_attributed()) or self._is_closed:
                 with self._lock:
                     self._runs.remove(run)
                 record = run.fix()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
+from greenllm_kernel.accounting.drawn import Drawn
 from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.metering.window import Window
 from greenllm_kernel.quantities import Energy
@@ -24,7 +25,7 @@ class Span:
         self._depth = 0
         self._window: Window | None = None
         self._closing: list[Window] = []
-        self._energy: Energy | None = None
+        self._drawn = Drawn()
         self._duration_s = 0.0
         self._unavailable: set[str] = set()
 
@@ -47,7 +48,7 @@ class Span:
             self._catch_up()
             for window in [window for window in self._closing if window.is_settled()]:
                 self._closing.remove(window)
-                self._energy = _added(self._energy, self._drawn(window))
+                self._drawn += Drawn.of_channels(window.draws())
                 self._unavailable |= _missing(window)
                 self._duration_s += window.duration_s
                 window.finish()
@@ -60,14 +61,19 @@ class Span:
 
     def total(self) -> tuple[Energy | None, float, list[str]]:
         """Return what was drawn so far, J, in how many seconds, and the ids of channels with readings missing."""
+        drawn, duration_s, unavailable = self.drawn()
+        return drawn.energy, duration_s, unavailable
+
+    def drawn(self) -> tuple[Drawn, float, list[str]]:
+        """Return the same with idle, net and this kernel's share."""
         with self._lock:
             self._catch_up()
-            energy, duration_s, unavailable = self._energy, self._duration_s, set(self._unavailable)
+            drawn, duration_s, unavailable = self._drawn, self._duration_s, set(self._unavailable)
             for window in (*self._closing, *([self._window] if self._window else ())):
-                energy = _added(energy, self._drawn(window))
+                drawn += Drawn.of_channels(window.draws())
                 duration_s += window.duration_s
                 unavailable |= _missing(window)
-        return energy, duration_s, sorted(unavailable)
+        return drawn, duration_s, sorted(unavailable)
 
     def _catch_up(self) -> None:
         while self._events:
@@ -81,14 +87,6 @@ class Span:
                 self._window.attend()
                 self._closing.append(self._window)
                 self._window = None
-
-    @staticmethod
-    def _drawn(window: Window) -> Energy | None:
-        return Energy.sum(draw.energy for draw in window.draws() if draw.counted and draw.energy is not None)
-
-
-def _added(left: Energy | None, right: Energy | None) -> Energy | None:
-    return left + right if left and right else left or right
 
 
 def _missing(window: Window) -> set[str]:

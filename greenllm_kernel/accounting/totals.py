@@ -1,11 +1,11 @@
 """Sums over records: one cell over all its runs, one stage, or everything that was recorded.
 
 A sum counts each joule of nested windows once: a record whose ancestor (by ``parent_run_id``) is in the same sum adds
-nothing to it. Two windows that overlap without one being inside the other (async cells, kernel subshells) both saw the
-whole machine, so the energy of their common time is in a sum over records twice; ``Totals.overlap_s`` says for how
-long. A session that measured them itself knows its energy without that (``Session``), and a sum over records does not.
+nothing to it. Two windows that overlap without one being inside the other (async cells, kernel subshells, two kernels
+on a host) both saw the whole machine; the sum has the energy of their common time once, as told by their power
+(``overlap.py``), and ``Totals.overlap_s`` says how long that time was.
 
-Sums of different cells may overlap too: a cell's total is what the machine drew while that cell ran.
+Sums of different cells may overlap: a cell's total is what the machine drew while that cell ran.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from greenllm_kernel.accounting.overlap import Part, parts, times
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Interval, Provenance
-
-WALL_CLOCK_STEP_S = 1e-3
-"""Resolution of ``Record.started_at`` in JSON, s."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,12 @@ class Totals:
     Attributes:
         runs: how many windows were added (those nested in another one of the sum not counted).
         duration_s: time in which at least one of them was open, s.
-        overlap_s: time that is in the sum twice or more because windows overlapped, s.
+        overlap_s: time for which a window overlapped with another one, s; the sum has it once.
         energy: all that was drawn, J; None where no record knows.
+        idle: what the idle machine would have drawn, J; None unless every record with energy knows it.
+        net: what was drawn beyond that, J; None likewise.
+        share_j: the kernels' own part, J; None likewise. Of one kernel's overlapping windows as for ``energy``;
+            the shares of several kernels on a host are apart from one another anyhow, and all are added.
         mass_gco2e: emissions of the records that have any; None where none has.
         interval_gco2e: its 95 % interval.
         unavailable: ids of the channels that are missing, wholly or for a time, from at least one record.
@@ -47,6 +49,9 @@ class Totals:
     unavailable: tuple[str, ...]
     runs_without_energy: int
     runs_without_emissions: int
+    idle: Energy | None = None
+    net: Energy | None = None
+    share_j: float | None = None
 
     @property
     def provenance(self) -> Provenance:
@@ -88,19 +93,23 @@ class CellTotals:
 def total(records: Iterable[Record]) -> Totals:
     """Return the sum of ``records``, each nested window counted only as part of the one around it."""
     counted = outermost(list(records))
-    energy = Energy.sum(record.gross for record in counted if record.gross is not None)
-    mass_gco2e, interval_gco2e = _emissions(counted)
-    duration_s, overlap_s = _time(counted)
+    added = parts(counted)
+    known = [part for part in added if part.record.gross is not None]
+    mass_gco2e, interval_gco2e = _emissions(added)
+    duration_s, overlap_s = times(counted)
     return Totals(
         runs=len(counted),
         duration_s=duration_s,
         overlap_s=overlap_s,
-        energy=energy,
+        energy=_sum(part.of(part.record.gross) for part in known),
         mass_gco2e=mass_gco2e,
         interval_gco2e=interval_gco2e,
         unavailable=tuple(dict.fromkeys(channel for record in counted for channel in record.unavailable)),
         runs_without_energy=sum(record.gross is None for record in counted),
         runs_without_emissions=sum(record.emissions is None for record in counted),
+        idle=_sum(part.of(part.record.idle) for part in known),
+        net=_sum(part.of(part.record.net) for part in known),
+        share_j=_shares(counted),
     )
 
 
@@ -156,52 +165,51 @@ def outermost(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if not is_nested(record)]
 
 
-def _emissions(records: Sequence[Record]) -> tuple[float | None, Interval | None]:
+def _sum(energies: Iterable[Energy | None]) -> Energy | None:
+    """Return the sum, or nothing where a part is missing."""
+    found = list(energies)
+    known = [energy for energy in found if energy is not None]
+    return Energy.sum(known) if len(known) == len(found) else None
+
+
+def _shares(records: Sequence[Record]) -> float | None:
+    sessions: dict[str, list[Record]] = {}
+    for record in records:
+        if record.gross is not None:
+            sessions.setdefault(record.session_id, []).append(record)
+    shares_j = [
+        None if part.record.share_j is None else part.factor * part.record.share_j
+        for members in sessions.values()
+        for part in parts(members)
+    ]
+    known = [share_j for share_j in shares_j if share_j is not None]
+    return math.fsum(known) if known and len(known) == len(shares_j) else None
+
+
+def _emissions(added: Sequence[Part]) -> tuple[float | None, Interval | None]:
     """Records under one intensity share its error, so their energies are added before it is applied.
 
     Sums under different intensities have their half-widths added linearly, the widest that they can combine to.
     """
-    groups: dict[Hashable, list[Record]] = {}
-    for record in records:
-        if record.emissions is not None and record.gross is not None:
-            groups.setdefault((record.emissions.intensity, record.emissions.pue), []).append(record)
+    groups: dict[Hashable, list[Part]] = {}
+    for part in added:
+        emissions = part.record.emissions
+        if emissions is not None and part.record.gross is not None:
+            groups.setdefault((emissions.intensity, emissions.pue), []).append(part)
     if not groups:
         return None, None
-    parts = [_emissions_of(group) for group in groups.values()]
-    mass = math.fsum(part.mass_gco2e for part in parts)
-    low = math.fsum(part.interval_gco2e[0] for part in parts)
-    high = math.fsum(part.interval_gco2e[1] for part in parts)
+    found = [_emissions_of(group) for group in groups.values()]
+    mass = math.fsum(emissions.mass_gco2e for emissions in found)
+    low = math.fsum(emissions.interval_gco2e[0] for emissions in found)
+    high = math.fsum(emissions.interval_gco2e[1] for emissions in found)
     return mass, (low, high)
 
 
-def _emissions_of(group: Sequence[Record]) -> Emissions:
-    first = group[0].emissions
-    energy = Energy.sum(record.gross for record in group if record.gross is not None)
+def _emissions_of(group: Sequence[Part]) -> Emissions:
+    first = group[0].record.emissions
+    energy = _sum(part.of(part.record.gross) for part in group)
     assert first is not None and energy is not None
     return Emissions.of(energy, first.intensity, first.pue)
-
-
-def _time(records: Sequence[Record]) -> tuple[float, float]:
-    """Return the time covered by any window, and the time covered more than once, both in seconds.
-
-    Sessions on different hosts draw different energy, so only windows of one host can overlap.
-    """
-    hosts: dict[str, list[tuple[float, float]]] = {}
-    for record in records:
-        begin_s = record.started_at.timestamp()
-        hosts.setdefault(record.host, []).append((begin_s, begin_s + record.duration_s))
-    covered_s = 0.0
-    for spans in hosts.values():
-        end_s = -math.inf
-        for begin, end in sorted(spans):
-            covered_s += max(0.0, end - max(begin, end_s))
-            end_s = max(end_s, end)
-    whole_s = math.fsum(record.duration_s for record in records)
-    overlap_s = whole_s - covered_s
-    # Labels of begin are rounded to a millisecond, so windows that follow each other seem to overlap by up to that.
-    if overlap_s <= WALL_CLOCK_STEP_S * len(records):
-        return whole_s, 0.0
-    return covered_s, overlap_s
 
 
 def _start(record: Record) -> datetime:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
 
-from greenllm_kernel.metering.meter import Channel, Component, Meter, Reading
+from greenllm_kernel.metering.admission import checked
+from greenllm_kernel.metering.attribution import LOOK_EVERY_S, PATIENCE_S, Attribution
+from greenllm_kernel.metering.containment import is_superseded
+from greenllm_kernel.metering.meter import AttributingMeter, Channel, Meter, Reading, Usage
 from greenllm_kernel.metering.schedule import Schedule
+from greenllm_kernel.metering.suspension import NOTICED_S, asleep_s
 from greenllm_kernel.metering.trace import Trace
 
 HANG_S = 2.0
@@ -25,8 +30,14 @@ JUDGE_EVERY_S = 1.0
 MOST_STRIDE = 16.0
 """Reads are never spaced further apart than this many times the usual."""
 
+USE_SOON_S = 0.25
+"""How often, after a window opened or closed, a meter is asked whose use it was, s: its figures come late."""
+
 SHORTEST_PAUSE_S = 0.0005
 """A reader always yields at least this long, s."""
+
+LONGEST_PAUSE_S = 60.0
+"""It looks again after this at the latest, s."""
 
 
 class Reader:
@@ -35,14 +46,17 @@ class Reader:
     Args:
         meter: whose ``read()`` is called on a thread of this reader's own.
         channels: those of its channels that are to be read.
+        attribution: told whose use the devices were, where the meter knows.
     """
 
-    def __init__(self, meter: Meter, channels: Sequence[Channel]) -> None:
+    def __init__(self, meter: Meter, channels: Sequence[Channel], attribution: Attribution | None = None) -> None:
         self.name = meter.name
         self.traces = [Trace(channel) for channel in channels]
         self.cpu_s = 0.0
         self.fault: str | None = None
         self._meter = meter
+        self._attribution = attribution if isinstance(meter, AttributingMeter) else None
+        self._use_due_ns = self._use_soon_until_ns = 0
         self._by_id = {trace.channel.id: trace for trace in self.traces}
         self._schedules = {trace.channel.id: Schedule(trace) for trace in self.traces}
         self._wake = threading.Event()
@@ -51,6 +65,7 @@ class Reader:
         self._has_rested = False
         self._reading_since: int | None = None
         self._failures = 0
+        self._asleep_s: float | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._stride = 1.0
@@ -79,11 +94,9 @@ class Reader:
         """Whether it does not read at present."""
         return not self._is_wanted
 
-    def is_superseded_by(self, sensed: set[Component]) -> bool:
-        """Tell whether it only estimates what sensors tell."""
-        return bool(self.traces) and all(
-            trace.channel.is_estimate and trace.channel.component in sensed for trace in self.traces
-        )
+    def is_superseded_by(self, known: Sequence[tuple[str, Channel]]) -> bool:
+        """Tell whether it only estimates what sensors, or surer estimates, tell."""
+        return bool(self.traces) and all(is_superseded(trace.channel, self.name, known) for trace in self.traces)
 
     def close(self) -> None:
         """Stop for good and give the meter back (its own thread does)."""
@@ -106,7 +119,11 @@ class Reader:
                     self._pause()
                 elif self._wake.is_set():
                     self._begin()
-                self._read_due()
+                try:
+                    self._read_due()
+                except Exception as error:
+                    self._lose(f"reading {self.name} failed: {type(error).__name__}: {error}", time.monotonic_ns())
+                    self._wake.wait(RETRY_S[-1])
         finally:
             self._give_back()
 
@@ -127,9 +144,11 @@ class Reader:
         self._wake.clear()
         if self._has_rested:
             self._has_rested = False
+            self._asleep_s = None
             for trace in self.traces:
                 trace.rest()
         now_ns = time.monotonic_ns()
+        self._use_due_ns, self._use_soon_until_ns = now_ns, now_ns + int(PATIENCE_S * 1e9)
         for schedule in self._schedules.values():
             schedule.begin(now_ns)
 
@@ -141,14 +160,18 @@ class Reader:
         if next_ns <= now_ns:
             self._read([key for key, schedule in self._schedules.items() if schedule.joins(now_ns)])
             next_ns = min(schedule.due_ns for schedule in self._schedules.values())
+        self._ask_whose_use()
         after_ns = time.monotonic_ns()
         self._account(after_ns)
-        self._wake.wait(max(SHORTEST_PAUSE_S, (next_ns - after_ns) / 1e9))
+        self._wake.wait(min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, (next_ns - after_ns) / 1e9)))
 
     def _read(self, due: list[str]) -> None:
+        asleep_before_s = asleep_s()
         self._reading_since = started_ns = time.monotonic_ns()
         try:
-            self._take(self._meter.read(due), due)
+            readings = self._meter.read(due)
+            self._doubt_after_suspension(asleep_before_s)
+            self._take(readings, due, started_ns)
             self._failures = 0
         except (Exception, SystemExit) as error:
             self._failures += 1
@@ -157,24 +180,51 @@ class Reader:
         finally:
             self._reading_since = None
 
-    def _take(self, readings: object, due: list[str]) -> None:
-        good: dict[str, int] = {}
-        faults: list[str] = []
-        for reading in readings if isinstance(readings, (list, tuple)) else ():
-            trace = self._by_id.get(getattr(reading, "channel_id", ""))
-            if trace is None or not isinstance(reading, Reading):
-                continue
-            trace.add(reading)
-            good[reading.channel_id] = max(reading.t_ns, good.get(reading.channel_id, 0))
-            if trace.fault:
-                faults.append(f"{trace.channel.label}: {trace.fault}")
+    def _doubt_after_suspension(self, asleep_before_s: float) -> None:
+        """Have the traces doubt what counters say of a time in which the machine was suspended."""
+        known_s, self._asleep_s = self._asleep_s, asleep_before_s
+        if known_s is not None and asleep_s() - known_s > NOTICED_S:
+            for trace in self.traces:
+                trace.doubt()
+
+    def _take(self, readings: object, due: list[str], started_ns: int) -> None:
         now_ns = time.monotonic_ns()
+        read: dict[str, int] = {}
+        faults: dict[str, None] = {}
+        for reading in readings if isinstance(readings, (list, tuple)) else ():
+            trace = self._by_id.get(reading.channel_id) if _names_a_channel(reading) else None
+            if trace is None:
+                faults[f"{self.name} gave readings of what is none of its channels"] = None
+                continue
+            reading = checked(reading, trace.channel, started_ns, now_ns)
+            fault = trace.add(reading)
+            read[reading.channel_id] = max(reading.t_ns, read.get(reading.channel_id, started_ns))
+            if fault:
+                faults[f"{trace.channel.label}: {fault}"] = None
         for key in due:
-            if key not in good:
+            if key not in read:
                 self._by_id[key].lose(f"{self.name} gave no reading", now_ns)
-                faults.append(f"{self._by_id[key].channel.label}: {self.name} gave no reading")
-            self._schedules[key].was_read(good.get(key, now_ns))
+                faults[f"{self._by_id[key].channel.label}: {self.name} gave no reading"] = None
+            self._schedules[key].was_read(read.get(key, now_ns))
         self.fault = "; ".join(faults) or None
+
+    def _ask_whose_use(self) -> None:
+        """Now and then have the meter say whose the use of its devices is."""
+        now_ns = time.monotonic_ns()
+        if self._attribution is None or now_ns < self._use_due_ns or not isinstance(self._meter, AttributingMeter):
+            return
+        every_s = USE_SOON_S if now_ns < self._use_soon_until_ns else LOOK_EVERY_S
+        self._use_due_ns = now_ns + int(every_s * 1e9)
+        self._reading_since = now_ns
+        try:
+            usages = self._meter.usage(list(self._by_id), self._attribution.process_ids)
+        except (Exception, SystemExit) as error:
+            fault = f"{self.name} failed to tell whose use it is: {type(error).__name__}: {error}"
+            usages = [Usage(key, math.nan, math.nan, now_ns, fault) for key in self._by_id]
+        finally:
+            self._reading_since = None
+        given = usages if isinstance(usages, (list, tuple)) else ()
+        self._attribution.take(usage for usage in given if isinstance(usage, Usage) and usage.channel_id in self._by_id)
 
     def _lose(self, reason: str, since_ns: int) -> None:
         self.fault = reason
@@ -198,3 +248,7 @@ class Reader:
         self._stride = min(MOST_STRIDE, max(1.0, self._stride * change))
         for schedule in self._schedules.values():
             schedule.stride = self._stride
+
+
+def _names_a_channel(reading: object) -> bool:
+    return isinstance(reading, Reading) and isinstance(reading.channel_id, str)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from greenllm_kernel.metering.containment import with_what_it_contains
-from greenllm_kernel.metering.meter import Component, Meter, UnusableMeter
+from greenllm_kernel.metering.admission import admitted
+from greenllm_kernel.metering.attribution import Attribution
+from greenllm_kernel.metering.baselines import Baselines
+from greenllm_kernel.metering.meter import Channel, Meter, UnusableMeter
 from greenllm_kernel.metering.reader import Reader
 from greenllm_kernel.metering.trace import Trace
 
@@ -23,9 +25,17 @@ class Sampler:
     Args:
         finds: by plugin, what looks for its meters; each runs on a thread of its own, once, at the first hold.
         use: names of the only meters to use; None: all.
+        baselines: of the host's channels; None: new ones, which are not kept.
     """
 
-    def __init__(self, finds: Callable[[], Sequence[tuple[str, Find]]], use: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        finds: Callable[[], Sequence[tuple[str, Find]]],
+        use: frozenset[str] | None = None,
+        baselines: Baselines | None = None,
+    ) -> None:
+        self.attribution = Attribution()
+        self.baselines = baselines or Baselines()
         self._finds = finds
         self._use = use
         self._lock = threading.Lock()
@@ -75,8 +85,8 @@ class Sampler:
     @property
     def readers(self) -> list[Reader]:
         """One for each meter in use: an estimate is not, while a sensor tells all that it estimates."""
-        sensed = self._sensed()
-        return [reader for reader in self._readers if not reader.is_superseded_by(sensed)]
+        known = self._known()
+        return [reader for reader in self._readers if not reader.is_superseded_by(known)]
 
     @property
     def traces(self) -> list[Trace]:
@@ -100,10 +110,10 @@ class Sampler:
 
     def check(self, now_ns: int) -> None:
         """Mark the channels of meters that hang as unavailable, and let estimates rest that a sensor makes needless."""
-        sensed = self._sensed()
+        known = self._known()
         for reader in self._readers:
             reader.check(now_ns)
-            if reader.is_superseded_by(sensed):
+            if reader.is_superseded_by(known):
                 reader.rest()
             elif self._holders > 0 and reader.is_resting:
                 reader.begin()
@@ -111,7 +121,7 @@ class Sampler:
     @property
     def cpu_s(self) -> float:
         """Processor time all reading has used so far, s."""
-        return sum(reader.cpu_s for reader in self._readers)
+        return sum(reader.cpu_s for reader in self._readers) + self.attribution.cpu_s
 
     def close(self) -> None:
         """Stop reading and give the meters back."""
@@ -134,7 +144,7 @@ class Sampler:
     def _find_one(self, plugin: str, find: Find) -> None:
         try:
             for meter in find() or ():
-                self._take(meter)
+                self._take(plugin, meter)
         except (Exception, SystemExit) as error:
             self._unusable.append(UnusableMeter(plugin, f"looking for it failed: {type(error).__name__}: {error}"))
         finally:
@@ -144,41 +154,52 @@ class Sampler:
             if is_last:
                 self._found.set()
 
-    def _take(self, meter: Meter | UnusableMeter) -> None:
-        self._names.add(meter.name)
-        if self._use is not None and meter.name not in self._use:
+    def _take(self, plugin: str, meter: object) -> None:
+        name = getattr(meter, "name", None)
+        if not isinstance(meter, (Meter, UnusableMeter)) or not isinstance(name, str):
+            self._unusable.append(UnusableMeter(plugin, f"it gave something of type {type(meter).__name__} as a meter"))
+            return
+        self._names.add(name)
+        if self._use is not None and name not in self._use:
             if isinstance(meter, Meter):
-                meter.close()
+                self._give_back(meter)
             return
         if isinstance(meter, UnusableMeter):
             self._unusable.append(meter)
             return
         try:
-            channels = list(meter.channels())
-        except Exception as error:
-            self._unusable.append(UnusableMeter(meter.name, f"it failed: {type(error).__name__}: {error}"))
-            meter.close()
+            channels, refusals = admitted(meter.channels())
+        except (Exception, SystemExit) as error:
+            self._unusable.append(UnusableMeter(name, f"it failed: {type(error).__name__}: {error}"))
+            self._give_back(meter)
             return
+        self._unusable.extend(UnusableMeter(name, refusal) for refusal in refusals)
         with self._lock:
             taken = {trace.channel.id for other in self._readers for trace in other.traces}
             own = [channel for channel in channels if channel.id not in taken]
-            is_useful = (own or not channels) and not self._is_closed
+            is_useful = (own or not (channels or refusals)) and not self._is_closed
             if is_useful:
-                self._readers.append(reader := Reader(meter, own))
+                self._readers.append(reader := Reader(meter, own, self.attribution))
             is_wanted = self._holders > 0
         if not is_useful:
-            self._unusable.append(UnusableMeter(meter.name, "another meter reads the same sensors"))
-            meter.close()
+            if channels:
+                self._unusable.append(UnusableMeter(name, "another meter reads the same sensors"))
+            self._give_back(meter)
         elif is_wanted:
             reader.begin()
 
-    def _sensed(self) -> set[Component]:
-        """Return the components of which a sensor gives readings."""
-        return with_what_it_contains(
-            {
-                trace.channel.component
-                for reader in self._readers
-                for trace in reader.traces
-                if not trace.channel.is_estimate and trace.has_given and trace.fault is None
-            }
-        )
+    def _give_back(self, meter: Meter) -> None:
+        try:
+            meter.close()
+        except (Exception, SystemExit) as error:
+            reason = f"it could not be closed: {type(error).__name__}: {error}"
+            self._unusable.append(UnusableMeter(meter.name, reason))
+
+    def _known(self) -> list[tuple[str, Channel]]:
+        """Return the channels that give readings, each with its meter."""
+        return [
+            (reader.name, trace.channel)
+            for reader in self._readers
+            for trace in reader.traces
+            if trace.has_given and trace.fault is None
+        ]

@@ -12,7 +12,7 @@ from greenllm_kernel.notebook.arguments import cell_options, with_cell_arguments
 if TYPE_CHECKING:
     from greenllm_kernel.notebook.extension import Extension
 
-COMMANDS = ("on", "off", "status", "report")
+COMMANDS = ("on", "off", "status", "report", "idle")
 
 
 @magics_class
@@ -35,12 +35,13 @@ class EnergyMagics(Magics):
         %energy off     measure only cells that begin with %%energy, and measure()
         %energy status  what is measured, with which meters, and what is missing
         %energy report  this session's cells with their energy and emissions
+        %energy idle [SECONDS]  measure the idle machine, for 10 s or so long: what net energy is counted from
         """
         words = line.split()
-        command = words[0] if words else "status"
-        if command not in COMMANDS or len(words) > 1:
+        command, arguments = (words[0], words[1:]) if words else ("status", [])
+        if command not in COMMANDS or len(arguments) > (command == "idle"):
             raise UsageError(f"%energy {line.strip()} is unknown; there is %energy {'|'.join(COMMANDS)}")
-        getattr(self, f"_{command}")()
+        getattr(self, f"_{command}")(*arguments)
 
     @cell_magic("energy")  # type: ignore[arg-type]
     @with_cell_arguments
@@ -69,3 +70,8 @@ class EnergyMagics(Magics):
         from greenllm_kernel.notebook.report import report_bundle
 
         self._extension.shell.display_pub.publish(report_bundle(self._extension.session))
+
+    def _idle(self, seconds: str | None = None) -> None:
+        from greenllm_kernel.notebook.idle import measure_idle, seconds_of
+
+        measure_idle(self._extension.session, seconds_of(seconds))

@@ -11,9 +11,10 @@ from typing import Any
 from greenllm_kernel import __version__
 from greenllm_kernel.accounting.record import SCHEMA
 from greenllm_kernel.accounting.session import Session
-from greenllm_kernel.metering.containment import is_contained
+from greenllm_kernel.metering.containment import around, is_contained
+from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.metering.trace import Trace
-from greenllm_kernel.notebook.cells import Cells, energy_figures
+from greenllm_kernel.notebook.cells import Cells, drawn_figures
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Provenance
 
 KEPT_POWERS = 600
@@ -54,7 +55,7 @@ class Messages:
                 "host": session.host,
                 "measuring": self._measures_every_cell(),
                 "ready": sampler.has_found,
-                "channels": [_channel(trace, reader.name) for reader in sampler.readers for trace in reader.traces],
+                "channels": _channels(sampler),
                 "unusable": [
                     {"meter": meter.name, "reason": _cut(meter.reason), "remedy": _cut(meter.remedy)}
                     for meter in sampler.unusable[:MOST_SENTENCES]
@@ -91,7 +92,8 @@ class Messages:
 
     def totals(self) -> Message:
         """What the session drew so far."""
-        energy, duration_s, unavailable = self._session.span.total()
+        drawn, duration_s, unavailable = self._session.span.drawn()
+        energy = drawn.energy
         emissions = self._emissions(energy)
         kinds = (Provenance.MEASURED, Provenance.DERIVED, Provenance.ESTIMATED)
         return self._with_head(
@@ -100,7 +102,7 @@ class Messages:
                 "cells": len(self.cells),
                 "runs": self.cells.runs,
                 "duration_s": duration_s,
-                **energy_figures(energy),
+                **drawn_figures(drawn),
                 "by_provenance_j": {p.value: energy.by_provenance_j.get(p, 0.0) if energy else 0.0 for p in kinds},
                 "unavailable": unavailable,
                 "mass_gco2e": emissions.mass_gco2e if emissions else None,
@@ -132,7 +134,17 @@ def _cut(sentence: str) -> str:
     return sentence if len(sentence) <= LONGEST_SENTENCE else sentence[: LONGEST_SENTENCE - 1] + "…"
 
 
-def _channel(trace: Trace, meter: str) -> Message:
+def _channels(sampler: Sampler) -> list[Message]:
+    known = {trace.channel.id for trace in sampler.traces if trace.fault is None}
+    outer = around(trace.channel for trace in sampler.traces)
+    return [
+        _channel(trace, reader.name, next((key for key in outer.get(trace.channel.id, ()) if key in known), None))
+        for reader in sampler.readers
+        for trace in reader.traces
+    ]
+
+
+def _channel(trace: Trace, meter: str, inside: str | None) -> Message:
     channel = trace.channel
     return {
         "id": channel.id,
@@ -140,7 +152,7 @@ def _channel(trace: Trace, meter: str) -> Message:
         "label": _cut(channel.label),
         "meter": meter,
         "provenance": (Provenance.UNAVAILABLE if trace.fault else trace.provenance).value,
-        "inside": channel.inside,
+        "inside": inside,
         "fault": _cut(trace.fault) if trace.fault else None,
     }
 
@@ -159,6 +171,6 @@ def _intensity(intensity: CarbonIntensity | None) -> Message | None:
 
 def _counted_once(traces: list[Trace], powers: dict[str, float | None]) -> float | None:
     known = {channel_id: power_w for channel_id, power_w in powers.items() if power_w is not None}
-    inside = {trace.channel.id: trace.channel.inside for trace in traces}
-    parts = [power_w for channel_id, power_w in known.items() if not is_contained(channel_id, inside, known)]
+    outer = around(trace.channel for trace in traces)
+    parts = [power_w for channel_id, power_w in known.items() if not is_contained(channel_id, outer, known)]
     return sum(parts) if parts else None

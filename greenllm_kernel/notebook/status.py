@@ -6,6 +6,7 @@ import time
 
 from greenllm_kernel.accounting.notation import energy_text, power_text, provenance_text
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.notebook.idle import baseline_text
 
 LOOK_FOR_S = 5.0
 """How long the meters are looked for where no cell was measured yet, s."""
@@ -21,7 +22,8 @@ def status_text(session: Session, measures_every_cell: bool) -> str:
             state = trace.fault or trace.provenance.value
             power_w = trace.power_w(time.monotonic_ns())
             now = f", {power_text(power_w)}" if power_w is not None else ""
-            lines.append(f"  {trace.channel.label} ({trace.channel.component}, {reader.name}): {state}{now}")
+            idle = baseline_text(trace.channel, sampler.baselines.of(trace.channel))
+            lines.append(f"  {trace.channel.label} ({trace.channel.component}, {reader.name}): {state}{now}; {idle}")
     for meter in sampler.unusable:
         lines.append(f"  {meter.name}: cannot be used: {meter.reason}" + (f" {meter.remedy}" if meter.remedy else ""))
     if not sampler.readers:

@@ -10,6 +10,12 @@ from greenllm_kernel.plugins import Plugins
 from sessions import Recorder
 
 
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path_factory, monkeypatch):
+    """Keep idle powers and ledgers of tests out of the user's own folder."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path_factory.mktemp("jupyter-data")))
+
+
 @pytest.fixture
 def start():
     sessions = []

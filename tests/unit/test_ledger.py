@@ -23,7 +23,9 @@ from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.series import POINTS, decimated, energy_j
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import LedgerError
-from made_records import NOON, measured, record
+from greenllm_kernel.metering.baseline import Baseline, How
+from greenllm_kernel.metering.meter import Component
+from made_records import NOON, channel, measured, record
 from programs import started
 
 
@@ -46,6 +48,20 @@ def test_a_record_comes_back_as_it_was_written(ledger: Ledger) -> None:
     assert kept.gross is not None
     assert kept.gross.random_j == pytest.approx(3)
     assert kept.units["token"].energy_j_per_unit == 100 / 512
+
+
+def test_idle_net_and_share_are_kept(ledger: Ledger) -> None:
+    gross = measured(1000, 3, 20)
+    baseline = Baseline(75.0, 3.0, NOON, 9.0, How.MEASURED)
+    gpu = channel("gpu:0", Component.GPU, gross, baseline=baseline, idle=baseline.energy("gpu:0", gross, 10.0))
+    written = record(channels=[replace(gpu, share_j=600.0)])
+    ledger.write(written)
+    (kept,) = ledger.records()
+    assert kept.net is not None and written.net is not None
+    assert kept.net.value_j == 250
+    assert kept.net.interval_j == pytest.approx(written.net.interval_j)
+    assert kept.share_j == 600
+    assert kept.baseline == written.baseline
 
 
 def test_the_folder_is_made_and_the_default_lies_in_jupyters_data_folder(tmp_path: Path) -> None:

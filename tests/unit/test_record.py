@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 
@@ -10,6 +12,7 @@ import jsonschema
 import pytest
 
 from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
+from greenllm_kernel.metering.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
 
@@ -54,10 +57,16 @@ CPU = ChannelEnergy(
     Energy(40.0, 1.0, model_j={"cpu": 9.0}, by_provenance_j={Provenance.ESTIMATED: 40.0}),
     1.0,
 )
+BASELINE = Baseline(75.0, 3.0, datetime(2026, 1, 31, 1, 0, tzinfo=UTC), 9.3, How.MEASURED)
+LEARNT = Baseline(8.0, 1.0, datetime(2026, 1, 31, 0, 30, tzinfo=UTC), 4.0, How.LEARNT)
+GPU_NET = replace(GPU, baseline=BASELINE, idle=BASELINE.energy("gpu:0", GPU.energy, 2.0), share_j=500.0)
+CPU_NET = replace(CPU, baseline=LEARNT, idle=LEARNT.energy("cpu", CPU.energy, 2.0), share_j=7.5)
 DRAM = ChannelEnergy("dram", Component.DRAM, "DRAM", "rapl", None, 0.0, fault="not readable")
 
 
-@pytest.mark.parametrize("channels", [(GPU, CPU), (GPU, CPU, DRAM), (DRAM,), ()])
+@pytest.mark.parametrize(
+    "channels", [(GPU, CPU), (GPU, CPU, DRAM), (DRAM,), (), (GPU_NET, CPU_NET), (GPU_NET, CPU), (GPU_NET, DRAM)]
+)
 def test_it_fits_the_schema(channels):
     jsonschema.validate(json.loads(json.dumps(made(*channels).to_dict())), RECORD)
 
@@ -89,3 +98,63 @@ def test_a_record_of_another_schema_is_refused():
 
 def test_no_units_give_no_energy_per_unit():
     assert made(GPU, counts={"token": 0.0}).units["token"].energy_j_per_unit is None
+
+
+def test_gross_idle_and_net_stand_side_by_side_with_what_they_rest_on():
+    data = made(GPU_NET, CPU_NET).to_dict()
+    energy = data["energy"]
+    assert (energy["gross_j"], energy["idle_j"], energy["net_j"]) == (640.0, 166.0, 474.0)
+    assert energy["share_j"] == 507.5
+    assert energy["baseline"] == {"how": "learnt", "at": "2026-01-31T00:30:00.000Z", "duration_s": 4.0}
+    half_width_j = energy["net_interval_j"][1] - energy["net_j"]
+    scale_j, noise_j, baseline_j = 0.02 * 450, math.hypot(3, 1), math.hypot(2 * 3.0, math.hypot(2 * 1.0, 9 * 16 / 40))
+    assert half_width_j == pytest.approx(1.959964 * math.hypot(scale_j, noise_j, baseline_j, 9.0))
+    gpu, cpu = data["channels"]
+    assert (gpu["idle_j"], cpu["idle_j"], gpu["share_j"]) == (150.0, 16.0, 500.0)
+    assert gpu["baseline"]["power_w"] == 75.0
+    assert gpu["baseline"]["how"] == "measured"
+
+
+def test_a_net_below_zero_is_not_clipped():
+    high = replace(BASELINE, power_w=400.0)
+    data = made(replace(GPU, baseline=high, idle=high.energy("gpu:0", GPU.energy, 2.0))).to_dict()["energy"]
+    assert data["net_j"] == -200.0
+    assert data["net_interval_j"][0] < -200.0 < data["net_interval_j"][1]
+
+
+def test_one_channel_without_a_baseline_or_a_share_leaves_the_total_unknown_and_keeps_the_others_own():
+    data = made(GPU_NET, CPU).to_dict()
+    for key in ("idle_j", "net_j", "net_interval_j", "share_j", "baseline"):
+        assert data["energy"][key] is None
+    assert data["channels"][0]["idle_j"] == 150.0
+    assert data["channels"][1]["idle_j"] is None
+
+
+def test_channels_that_do_not_count_or_know_no_energy_do_not_matter_to_the_totals_net():
+    inner = replace(CPU, counted=False)
+    assert made(GPU_NET, inner, DRAM).net.value_j == 450.0
+    assert made(DRAM).net is None
+    assert made(DRAM).share_j is None
+
+
+def test_idle_net_and_share_can_be_read_back():
+    record = made(GPU_NET, CPU_NET, DRAM)
+    data = json.loads(json.dumps(record.to_dict()))
+    again = Record.from_dict(data)
+    assert again.net.value_j == pytest.approx(record.net.value_j)
+    assert again.net.interval_j == pytest.approx(record.net.interval_j)
+    assert again.net.scale_j["gpu:0"] == pytest.approx(record.net.scale_j["gpu:0"])
+    assert again.baseline == record.baseline
+    assert again.share_j == record.share_j
+    assert again.to_dict()["energy"]["net_interval_j"] == pytest.approx(data["energy"]["net_interval_j"])
+
+
+def test_a_record_of_an_earlier_version_has_no_net_and_is_read_all_the_same():
+    data = made(GPU, CPU).to_dict()
+    del data["energy"]["baseline"]
+    for channel in data["channels"]:
+        del channel["baseline"], channel["net_interval_j"]
+    jsonschema.validate(data, RECORD)
+    again = Record.from_dict(data)
+    assert again.gross.value_j == pytest.approx(640.0)
+    assert again.net is None and again.idle is None and again.baseline is None

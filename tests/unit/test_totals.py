@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
-from greenllm_kernel.accounting.record import Status
+from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.totals import by_cell, by_stage, intensities, total
+from greenllm_kernel.metering.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.quantities import Emissions, Provenance
-from made_records import FRANCE, GERMANY, channel, estimated, measured, record
+from made_records import FRANCE, GERMANY, NOON, channel, estimated, measured, record
 
 
 def test_random_parts_add_in_squares_and_a_sensors_gain_linearly() -> None:
-    totals = total([record(measured(100, random_j=3, gain_j=5)), record(measured(200, random_j=4, gain_j=10))])
+    totals = total(
+        [record(measured(100, random_j=3, gain_j=5)), record(measured(200, random_j=4, gain_j=10), begin_s=10)]
+    )
     assert totals.energy is not None
     assert totals.energy.value_j == 300
     assert totals.energy.random_j == pytest.approx(5)
@@ -75,7 +79,7 @@ def test_stages_hold_their_own_windows_wherever_these_lie() -> None:
     assert list(stages) == ["train", "evaluate"]
 
 
-def test_windows_that_overlap_say_for_how_long_they_are_in_the_sum_twice() -> None:
+def test_windows_that_overlap_say_for_how_long() -> None:
     totals = total([record(measured(100), begin_s=0, duration_s=10), record(measured(80), begin_s=6, duration_s=10)])
     assert totals.duration_s == 16
     assert totals.overlap_s == 4
@@ -86,6 +90,39 @@ def test_windows_that_overlap_say_for_how_long_they_are_in_the_sum_twice() -> No
 def test_windows_on_two_hosts_do_not_overlap() -> None:
     totals = total([record(measured(1), host="a"), record(measured(1), host="b")])
     assert (totals.duration_s, totals.overlap_s) == (20, 0)
+
+
+def with_idle(gross_j: float, idle_j: float | None, share_j: float | None, **more: Any) -> Record:
+    """Return a record of 10 s of one GPU, with its idle energy and its share."""
+    gross = measured(gross_j, gain_j=0.02 * gross_j)
+    baseline = None if idle_j is None else Baseline(idle_j / 10, 1.0, NOON, 4.0, How.LEARNT)
+    idle = baseline.energy("gpu:0", gross, 10.0) if baseline else None
+    found = channel("gpu:0", Component.GPU, gross, idle=idle, baseline=baseline, share_j=share_j)
+    return record(channels=[found], **more)
+
+
+def test_idle_net_and_share_add_up_where_every_record_knows_them() -> None:
+    records = [with_idle(1000, 750, 100), with_idle(900, 750, 50, begin_s=10), record(None, begin_s=20)]
+    totals = total(records)
+    assert totals.idle is not None and totals.net is not None
+    assert (totals.idle.value_j, totals.net.value_j, totals.share_j) == (1500, 400, 150)
+    assert totals.net.scale_j["gpu:0"] == pytest.approx(0.02 * 400)
+    assert totals.net.baseline_j["gpu:0"] == pytest.approx(-20)
+
+
+def test_one_record_that_does_not_know_them_leaves_the_sum_unknown() -> None:
+    totals = total([with_idle(1000, 750, 100), with_idle(900, None, None, begin_s=10)])
+    assert (totals.idle, totals.net, totals.share_j) == (None, None, None)
+    assert totals.energy is not None
+    assert totals.energy.value_j == 1900
+
+
+def test_the_shares_of_two_kernels_on_a_host_add_and_what_it_drew_counts_once() -> None:
+    kernels = [with_idle(1000, 750, 600, session_id="a"), with_idle(1000, 750, 400, session_id="b")]
+    totals = total(kernels)
+    assert totals.energy is not None
+    assert totals.energy.value_j == pytest.approx(1000, abs=1e-9)
+    assert totals.share_j == pytest.approx(1000, abs=1e-9)
 
 
 def test_what_is_missing_is_listed_and_not_taken_for_zero() -> None:
@@ -104,7 +141,7 @@ def test_a_total_is_as_good_as_its_weakest_part() -> None:
 
 
 def test_one_intensitys_error_is_common_to_all_its_records() -> None:
-    parts = [record(measured(3.6e6, random_j=1e5)) for _ in range(4)]
+    parts = [record(measured(3.6e6, random_j=1e5), begin_s=10 * number) for number in range(4)]
     totals = total(parts)
     together = Emissions.of(measured(4 * 3.6e6, random_j=2e5), FRANCE)
     assert totals.mass_gco2e == pytest.approx(4 * 56)
@@ -112,7 +149,7 @@ def test_one_intensitys_error_is_common_to_all_its_records() -> None:
 
 
 def test_masses_under_two_intensities_add_with_the_widest_interval() -> None:
-    france, germany = record(measured(3.6e6)), record(measured(3.6e6), intensity=GERMANY)
+    france, germany = record(measured(3.6e6)), record(measured(3.6e6), intensity=GERMANY, begin_s=10)
     totals = total([france, germany])
     assert totals.mass_gco2e == pytest.approx(56 + 381)
     assert totals.interval_gco2e == pytest.approx((30 + 259, 105 + 561))
@@ -121,7 +158,10 @@ def test_masses_under_two_intensities_add_with_the_widest_interval() -> None:
 
 def test_a_records_json_sums_to_the_same() -> None:
     """Through the ledger the parts of the uncertainty stay apart."""
-    parts = [record(measured(100, random_j=3, gain_j=5)), record(measured(200, random_j=4, gain_j=10))]
+    parts = [
+        record(measured(100, random_j=3, gain_j=5)),
+        record(measured(200, random_j=4, gain_j=10), begin_s=10),
+    ]
     again = total([type(part).from_dict(part.to_dict()) for part in parts])
     assert again.energy is not None
     assert again.energy.standard_uncertainty_j == pytest.approx(math.hypot(5, 15))
