@@ -7,7 +7,7 @@
  * limit where it drowns the value.
  */
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Interval, Quantity } from './messages';
+import type { BaselineBasis, Interval, Quantity } from './messages';
 
 export type EnergyUnit = 'joule' | 'watt-hour';
 
@@ -55,6 +55,8 @@ const WATTS: Units = [
 ];
 const DIGITS_WITHOUT_INTERVAL = 3;
 const DIGITS_OF_AN_ESTIMATE = 2;
+/** Of this kernel's part, which comes without an interval of its own. */
+const DIGITS_OF_A_SHARE = 2;
 const NOT_KNOWN = '–';
 
 /** An energy with its 95 % interval. */
@@ -65,6 +67,49 @@ export function formatEnergy(
   unit: EnergyUnit = 'joule'
 ): Figure {
   return formatQuantity(valueJ, intervalJ, unit === 'joule' ? JOULES : WATT_HOURS, trans);
+}
+
+/** This kernel's part of an energy, "0.85 kJ (71 %)": two digits, or fewer where the whole has fewer. */
+export function formatShare(
+  shareJ: number,
+  grossJ: number,
+  intervalJ: Interval,
+  trans: TranslationBundle,
+  unit: EnergyUnit = 'joule'
+): string {
+  const part = grossJ > 0 ? shareJ / grossJ : 0;
+  const percent = formatPercent(part, trans);
+  if (!(part > 0)) {
+    return percent;
+  }
+  const [factor, symbol] = unitFor(shareJ, unit === 'joule' ? JOULES : WATT_HOURS);
+  const value = shareJ / factor;
+  const halfWidth = intervalJ ? (part * (intervalJ[1] - intervalJ[0])) / 2 / factor : 0;
+  const most = DIGITS_OF_A_SHARE - 1 - exponentOf(value);
+  const places = halfWidth > 0 ? Math.min(most, decimalPlaces(halfWidth)) : most;
+  const text = rounded(value, places);
+  return Number(text) > 0 ? trans.__('%1 %2 (%3)', text, symbol, percent) : percent;
+}
+
+/** A part of a whole (1): "71 %", "< 1 %" or "> 99 %". */
+export function formatPercent(part: number, trans: TranslationBundle): string {
+  return trans.__('%1 %', part > 0.99 ? '> 99' : part < 0.01 ? '< 1' : Math.round(100 * part));
+}
+
+/**
+ * How and when idle power was come by, in local time: "measured 12:34 (10 s)", "learnt 12:30".
+ *
+ * @param beside - When what stands beside it was: the day is named where it was another one.
+ */
+export function formatBasis(basis: BaselineBasis, beside: Date, trans: TranslationBundle): string {
+  const at = new Date(basis.at);
+  const time = `${pad(at.getHours())}:${pad(at.getMinutes())}`;
+  const day = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
+  const when = at.toDateString() === beside.toDateString() ? time : `${day} ${time}`;
+  const isKnown = !Number.isNaN(at.getTime());
+  const how = basis.how === 'measured' ? trans.__('measured') : trans.__('learnt');
+  const seconds = basis.how === 'measured' && trans.__('(%1 s)', Math.round(basis.duration_s));
+  return [how, isKnown && when, seconds].filter(part => part !== false).join(' ');
 }
 
 /** A mass of CO2 equivalent with its 95 % interval. */
@@ -144,21 +189,34 @@ function withInterval(
   trans: TranslationBundle
 ): Figure {
   const places = decimalPlaces((high - low) / 2);
-  const [text, from, to] = [value.toFixed(places), low.toFixed(places), high.toFixed(places)];
+  const [text, from, to] = [rounded(value, places), rounded(low, places), rounded(high, places)];
   const detail = trans.__('%1 %4; 95 % interval %2 to %3 %4', text, from, to, unit);
-  if (low <= 0 && value >= 0 && Number(text) === 0) {
+  // Only a difference reaches below 0: what is drawn is cut off there.
+  if (low === 0 && Number(text) === 0) {
     return { value: `< ${to}`, spread: '', unit, detail };
   }
-  const [below, above] = [(value - low).toFixed(places), (high - value).toFixed(places)];
-  return { value: text, spread: below === above ? `± ${above}` : `[${from}, ${to}]`, unit, detail };
+  const [below, above] = [rounded(value - low, places), rounded(high - value, places)];
+  if (below === above) {
+    return { value: text, spread: `± ${above}`, unit, detail };
+  }
+  const more = Math.abs(Number(text)) < 10 ** (1 - places) ? places + 1 : places;
+  const spread = `[${rounded(low, more)}, ${rounded(high, more)}]`;
+  return { value: rounded(value, more), spread, unit, detail };
 }
 
-/** How many decimals a figure with this half width is written with (none is fewer than 0). */
+/** To how many decimals a figure with this half width is rounded; below 0: to tens and so on. */
 function decimalPlaces(halfWidth: number): number {
   const exponent = exponentOf(halfWidth);
   const leading = Math.round(halfWidth / 10 ** (exponent - 2));
   const digits = leading >= 355 && leading < 950 ? 1 : 2;
-  return Math.min(20, Math.max(0, digits - 1 - exponent - (leading >= 950 ? 1 : 0)));
+  return Math.min(20, digits - 1 - exponent - (leading >= 950 ? 1 : 0));
+}
+
+/** Without "-0", which is no sign of anything. */
+function rounded(value: number, places: number): string {
+  const text =
+    places >= 0 ? value.toFixed(places) : String(Math.round(value / 10 ** -places) * 10 ** -places);
+  return Number(text) === 0 ? text.replace('-', '') : text;
 }
 
 function unitFor(size: number, units: Units): Unit {
@@ -176,9 +234,7 @@ function significant(value: number, digits: number): string {
   }
   const exponent = exponentOf(Number(value.toPrecision(digits)));
   const places = digits - 1 - exponent;
-  return places >= 0
-    ? value.toFixed(Math.min(20, places))
-    : String(Math.round(value / 10 ** -places) * 10 ** -places);
+  return rounded(value, Math.min(20, places));
 }
 
 function exponentOf(value: number): number {

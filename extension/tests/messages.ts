@@ -1,8 +1,10 @@
 /** Messages as a kernel sends them, to vary in tests. */
 import { nullTranslator } from '@jupyterlab/translation';
 import type {
+  BaselineBasis,
   CellMessage,
   ChannelDescription,
+  ChannelEnergy,
   EnergyRecord,
   HelloMessage,
   PowerMessage,
@@ -108,6 +110,63 @@ export function totals(changes: Partial<TotalsMessage> = {}): TotalsMessage {
     interval_gco2e: [0.007, 0.016],
     ...changes
   };
+}
+
+/** A baseline of this day and local time. */
+export function basis(at: string, changes: Partial<BaselineBasis> = {}): BaselineBasis {
+  return { how: 'measured', at: new Date(at).toISOString(), duration_s: 9.8, ...changes };
+}
+
+/** Idle, net and share of an energy of 1200 J, as a message or a record's total has them. */
+export function beside(at: string) {
+  return {
+    idle_j: 300,
+    idle_interval_j: [277, 323] as [number, number],
+    net_j: 900,
+    net_interval_j: [860, 940] as [number, number],
+    share_j: 852,
+    baseline: basis(at)
+  };
+}
+
+/** A channel of a record that knows its idle energy and this kernel's share. */
+export function knownChannel(at: string, changes: Partial<ChannelEnergy> = {}): ChannelEnergy {
+  const { idle_j, idle_interval_j, net_interval_j, share_j, baseline } = beside(at);
+  return {
+    id: 'gpu:0',
+    component: 'gpu',
+    label: 'NVIDIA H200',
+    meter: 'nvml',
+    energy_j: 1200,
+    interval_j: [1150, 1250],
+    repeatability_interval_j: [1195, 1205],
+    provenance: 'measured',
+    idle_j,
+    idle_interval_j,
+    net_interval_j,
+    share_j,
+    baseline: { ...baseline, power_w: 30, standard_uncertainty_w: 1 },
+    coverage: 1,
+    counted: true,
+    fault: null,
+    ...changes
+  };
+}
+
+/** A record of one such channel. */
+export function knownRecord(at: string, changes: Partial<EnergyRecord> = {}): EnergyRecord {
+  return record({
+    started_at: new Date(at).toISOString(),
+    energy: {
+      ...record().energy,
+      gross_j: 1200,
+      interval_j: [1150, 1250],
+      unavailable: [],
+      ...beside(at)
+    },
+    channels: [knownChannel(at)],
+    ...changes
+  });
 }
 
 export function record(changes: Partial<EnergyRecord> = {}): EnergyRecord {

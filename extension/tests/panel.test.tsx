@@ -6,7 +6,7 @@ import type { Actions } from '../src/components/environment';
 import { Panel, type PanelView } from '../src/components/panel';
 import { EnergySession } from '../src/session';
 import type { KernelFacts } from '../src/state';
-import { cell, channel, hello, power, SESSION, totals, trans } from './messages';
+import { beside, cell, channel, hello, power, SESSION, totals, trans } from './messages';
 
 // It draws on a canvas, which jsdom has not; the browser tests look at it.
 vi.mock('uplot', () => ({
@@ -110,6 +110,45 @@ describe('the panel', () => {
     expect(host.querySelector('.greenllm-Totals-energy')?.textContent).toBe('–');
     expect(host.textContent).toContain('the device is lost');
     expect(host.textContent).not.toMatch(/\b0 (J|W|g)\b/);
+  });
+
+  it('shows net and share under the gross energy, and beside a cell on request', () => {
+    const known = {
+      energy_j: 1200,
+      interval_j: [1150, 1250] as [number, number],
+      at_ms: new Date('2026-01-31T12:40:00').getTime(),
+      ...beside('2026-01-31T12:34:00')
+    };
+    draw(factsOf(sessionOf(hello(), cell(known), totals(known))));
+    expect(host.querySelector('.greenllm-Totals-net')?.textContent).toBe('900 ± 40 J');
+    expect(host.querySelector('.greenllm-Totals-share')?.textContent).toBe('850 J (71 %)');
+    expect(host.querySelector('.greenllm-Totals-idle')?.textContent).toBe(
+      'Idle 300 ± 23 J, measured 12:34 (10 s)'
+    );
+    const energy = host.querySelector('.greenllm-Cell-energy .greenllm-Figure');
+    expect(energy?.textContent).toBe('1.20 ± 0.05 kJ');
+    expect(energy?.getAttribute('title')?.split('\n')).toEqual([
+      '1.20 kJ; 95 % interval 1.15 to 1.25 kJ',
+      'net of idle: 900 J; 95 % interval 860 to 940 J',
+      'idle: 300 ± 23 J, measured 12:34 (10 s)',
+      'this kernel: 850 J (71 %)'
+    ]);
+  });
+
+  it('says how to know the net where it is not known', () => {
+    const unknown = { idle_j: null, net_j: null, share_j: null, baseline: null };
+    draw(factsOf(sessionOf(hello(), cell(unknown), totals(unknown))));
+    expect(host.querySelector('.greenllm-Totals')?.textContent).toContain('%energy idle');
+    expect(host.querySelector('.greenllm-Totals-net')).toBeNull();
+    const energy = host.querySelector('.greenllm-Cell-energy .greenllm-Figure');
+    expect(energy?.getAttribute('title')).toContain('Net is not known yet');
+    draw(factsOf(sessionOf(hello(), totals({ ...unknown, energy_j: null, interval_j: null }))));
+    expect(host.textContent).not.toContain('%energy idle');
+  });
+
+  it('shows the figures of a kernel that does not know of net', () => {
+    draw(factsOf(sessionOf(hello(), cell(), totals())));
+    expect(host.textContent).not.toMatch(/net/i);
   });
 
   it('draws text from the kernel as text', () => {

@@ -3,7 +3,9 @@ import { act } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RecordView } from '../src/components/record';
-import { record, trans } from './messages';
+import { basis, knownChannel, knownRecord, record, trans } from './messages';
+
+const NOON = '2026-01-31T12:34:00';
 
 let root: Root | null = null;
 
@@ -36,6 +38,72 @@ describe('the record in a cell output', () => {
 
   it('shows the energy of a unit', () => {
     expect(render(record()).textContent).toContain('2.41 ± 0.11 J per token (512)');
+  });
+
+  it('shows idle, net, share and baseline beside the gross energy', () => {
+    const node = render(knownRecord(NOON));
+    const row = node.querySelector('summary .greenllm-Net')?.textContent;
+    expect(row).toContain('net 900 ± 40 J');
+    expect(row).toContain('idle 300 ± 23 J, measured 12:34 (10 s)');
+    expect(row).toContain('this kernel 850 J (71 %)');
+    const cells = [...node.querySelectorAll('tbody td')].map(cell => cell.textContent);
+    expect(cells.slice(0, 4)).toEqual([
+      '1.20 ± 0.05 kJ',
+      '300 ± 23 J measured 12:34 (10 s)',
+      '900 ± 40 J',
+      '850 J (71 %)'
+    ]);
+    expect(node.querySelectorAll('thead th')).toHaveLength(7);
+    expect(node.textContent).not.toContain('%energy idle');
+  });
+
+  it('shows a net below zero as it is, and names the day of an older baseline', () => {
+    const { energy } = knownRecord(NOON);
+    const below = { ...energy, net_j: -3, net_interval_j: [-15, 9] as [number, number] };
+    const learnt = basis('2026-01-30T23:05:00', { how: 'learnt' });
+    const node = render(knownRecord(NOON, { energy: { ...below, baseline: learnt } }));
+    const row = node.querySelector('.greenllm-Net')?.textContent;
+    expect(row).toContain('net -3 ± 12 J');
+    expect(row).toContain('learnt 2026-01-30 23:05');
+  });
+
+  it('says why net and share are not known, and has no columns for them', () => {
+    const nothing = { idle_j: null, net_j: null, net_interval_j: null, share_j: null };
+    const { energy } = knownRecord(NOON);
+    const node = render(
+      knownRecord(NOON, {
+        energy: { ...energy, ...nothing, baseline: null },
+        channels: [
+          knownChannel(NOON, { idle_j: null, net_interval_j: null, share_j: null, baseline: null })
+        ]
+      })
+    );
+    expect(node.querySelector('.greenllm-Net')).toBeNull();
+    expect(node.querySelectorAll('thead th')).toHaveLength(4);
+    expect(node.textContent).toContain(
+      'Net: idle power not known yet of NVIDIA H200; %energy idle measures it'
+    );
+    expect(node.textContent).toContain('share cannot be told of NVIDIA H200');
+  });
+
+  it('shows what single parts know where the whole does not', () => {
+    const { energy } = knownRecord(NOON);
+    const memory = { id: 'dram', label: 'Memory', idle_j: null, baseline: null };
+    const node = render(
+      knownRecord(NOON, {
+        energy: { ...energy, idle_j: null, net_j: null, net_interval_j: null, baseline: null },
+        channels: [knownChannel(NOON), knownChannel(NOON, { ...memory, net_interval_j: null })]
+      })
+    );
+    expect(node.querySelector('.greenllm-Net')?.textContent).toBe('this kernel 850 J (71 %)');
+    expect(node.querySelector('table')?.textContent).toContain('900 ± 40 J');
+    expect(node.textContent).toContain('not known yet of Memory;');
+  });
+
+  it('says nothing of net in a record of a version that did not know it', () => {
+    const node = render(record());
+    expect(node.textContent).not.toContain('Net');
+    expect(node.textContent).not.toContain('share');
   });
 
   it('draws hostile text as text', () => {

@@ -2,7 +2,7 @@ import Ajv from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { SCHEMA } from '../src/messages';
 import { asRecord, asSnapshotReply, asStreamMessage, problemWith } from '../src/validate';
-import { cell, hello, power, record, SESSION, totals } from './messages';
+import { beside, cell, hello, knownRecord, power, record, SESSION, totals } from './messages';
 
 describe('the check of incoming messages', () => {
   it('lets good messages pass', () => {
@@ -17,6 +17,19 @@ describe('the check of incoming messages', () => {
     expect(asStreamMessage(cell(unknown))).not.toBeNull();
     expect(asStreamMessage(totals(unknown))).not.toBeNull();
     expect(asStreamMessage(power({ total_w: null, power_w: { 'gpu:0': null } }))).not.toBeNull();
+  });
+
+  it('takes idle, net and share, and messages without them', () => {
+    const known = beside('2026-01-31T12:34:00');
+    const unknown = { net_j: null, net_interval_j: null, baseline: null };
+    for (const figures of [known, unknown, {}]) {
+      expect(asStreamMessage(cell(figures))).not.toBeNull();
+      expect(asStreamMessage(totals(figures))).not.toBeNull();
+    }
+    expect(asRecord(knownRecord('2026-01-31T12:34:00'))).not.toBeNull();
+    const guessed = { ...known.baseline, how: 'guessed' };
+    expect(asStreamMessage({ ...totals(), baseline: guessed })).toBeNull();
+    expect(asStreamMessage({ ...cell(), net_j: NaN })).toBeNull();
   });
 
   it('refuses what is not a message of ours', () => {
@@ -57,9 +70,9 @@ describe('the check of incoming messages', () => {
     const samples = {
       hello: hello(),
       power: power(),
-      cell: cell(),
-      totals: totals(),
-      record: record()
+      cell: cell(beside('2026-01-31T12:34:00')),
+      totals: totals(beside('2026-01-31T12:34:00')),
+      record: knownRecord('2026-01-31T12:34:00')
     };
     let refused = 0;
     for (const [definition, sample] of Object.entries(samples)) {

@@ -9,10 +9,12 @@ out, and a value of one digit gets another.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
-from greenllm_kernel.accounting.record import Unit
+from greenllm_kernel.accounting.record import ChannelEnergy, Unit
+from greenllm_kernel.metering.baseline import Baseline, Basis, How
 from greenllm_kernel.quantities import Emissions, Energy, Interval, Provenance
 
 UNAVAILABLE: Final = "unavailable"
@@ -25,9 +27,13 @@ WATT_HOURS: Final[Units] = ((3.6e-3, "µWh"), (3.6, "mWh"), (3.6e3, "Wh"), (3.6e
 """In joules (exact)."""
 GRAMS: Final[Units] = ((1e-6, "µg"), (1e-3, "mg"), (1.0, "g"), (1e3, "kg"), (1e6, "t"))
 WATTS: Final[Units] = ((1e-3, "mW"), (1.0, "W"), (1e3, "kW"), (1e6, "MW"))
+SECONDS: Final[Units] = ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
 
 DIGITS_WITHOUT_INTERVAL: Final = 3
 """Significant digits of a figure that comes without an interval."""
+
+DIGITS_OF_A_SHARE: Final = 2
+"""Significant digits of this kernel's part, which comes without an interval of its own."""
 
 NEGLIGIBLE: Final = 1e-9
 """Half-width, as a part of the value, below which an interval is an accident of arithmetic."""
@@ -50,6 +56,54 @@ def energy_text(energy: Energy | None, units: Units = JOULES) -> str:
     return quantity_text(energy.value_j, energy.interval_j, units) if energy else UNAVAILABLE
 
 
+def rounded_energy_text(energy: Energy | None) -> str:
+    """Return an energy with the digits that its interval supports, the interval left out: ``"1.23 kJ"``."""
+    return _without_spread(energy.value_j, energy.interval_j, JOULES) if energy else UNAVAILABLE
+
+
+def share_text(share_j: float, gross: Energy) -> str:
+    """Return this kernel's part of an energy, such as ``"0.85 kJ (71 %)"``.
+
+    It has two digits, or fewer where the whole has fewer; the percentage alone where the interval drowns it.
+    """
+    part = share_j / gross.value_j if gross.value_j > 0 else 0.0
+    if not part > 0:
+        return percent_text(part)
+    factor, symbol = _unit_for(share_j, JOULES)
+    value = share_j / factor
+    places = DIGITS_OF_A_SHARE - 1 - math.floor(math.log10(value))
+    low_j, high_j = gross.interval_j
+    half_width_j = part * (high_j - low_j) / 2
+    if half_width_j > share_j * NEGLIGIBLE:
+        places = min(places, decimal_places(half_width_j / factor))
+    if round(value, places) <= 0:
+        return percent_text(part)
+    return f"{_rounded(value, places)} {symbol} ({percent_text(part)})"
+
+
+def basis_text(basis: Basis | Baseline, beside: datetime) -> str:
+    """Return how and when idle power was come by, such as ``"measured 12:34 (10 s)"`` or ``"learnt 12:30"``.
+
+    Args:
+        basis: what is told of.
+        beside: when what stands beside it was; the day is named where it was another one. Both in local time.
+    """
+    taken_at, day = basis.taken_at.astimezone(), beside.astimezone().date()
+    when = f"{taken_at:%H:%M}" if taken_at.date() == day else f"{taken_at:%Y-%m-%d %H:%M}"
+    seconds = f" ({basis.duration_s:.0f} s)" if basis.how is How.MEASURED else ""
+    return f"{basis.how.value} {when}{seconds}"
+
+
+def without_baseline(channels: Iterable[ChannelEnergy]) -> list[str]:
+    """Return the labels of the channels that keep a total's idle and net from being known."""
+    return list(dict.fromkeys(c.label for c in channels if c.counted and c.energy is not None and c.idle is None))
+
+
+def without_share(channels: Iterable[ChannelEnergy]) -> list[str]:
+    """Return the labels of the channels that keep a total's share from being known."""
+    return list(dict.fromkeys(c.label for c in channels if c.counted and c.energy is not None and c.share_j is None))
+
+
 def mass_text(emissions: Emissions | None) -> str:
     """Return a mass of CO2 equivalent with its 95 % interval, such as ``"1.2 [0.9, 2.1] g"``."""
     return quantity_text(emissions.mass_gco2e, emissions.interval_gco2e, GRAMS) if emissions else UNAVAILABLE
@@ -58,6 +112,21 @@ def mass_text(emissions: Emissions | None) -> str:
 def power_text(power_w: float | None, interval_w: Interval | None = None) -> str:
     """Return a power, such as ``"312 W"``, with its interval where one is given."""
     return quantity_text(power_w, interval_w, WATTS)
+
+
+def half_width_text(half_width: float, units: Units, value: float) -> str:
+    """Return half of an interval in the unit in which its value is written, such as ``"± 0.02 J"``."""
+    factor, symbol = _unit_for(max(abs(value), half_width), units)
+    if not half_width > abs(value) * NEGLIGIBLE:
+        return f"± 0 {symbol}"
+    return f"± {_rounded(half_width / factor, decimal_places(half_width / factor))} {symbol}"
+
+
+def relative_text(half_width: float) -> str:
+    """Return half of an interval as a part of its value, such as ``"± 4.1 %"``."""
+    if not math.isfinite(half_width):
+        return "± unknown"
+    return f"± {100 * half_width:.0f} %" if half_width >= 0.0995 else f"± {100 * half_width:.2g} %"
 
 
 def per_unit_text(name: str, unit: Unit) -> str:
@@ -93,7 +162,7 @@ def provenance_text(energy: Energy | None, unavailable: Sequence[str] = ()) -> s
     weakest = energy.provenance
     total_j = sum(energy.by_provenance_j.values())
     shares = [
-        f"{_percent(part_j / total_j)} {provenance.value}"
+        f"{percent_text(part_j / total_j)} {provenance.value}"
         for provenance in Provenance
         if provenance is not weakest and total_j > 0 and (part_j := energy.by_provenance_j.get(provenance, 0.0)) > 0
     ]
@@ -105,31 +174,49 @@ def quantity_text(value: float | None, interval: Interval | None, units: Units) 
     """Return a value with its interval in the unit that suits its size.
 
     Symmetric intervals read ``"12.3 ± 0.4 J"``, others ``"1.2 [0.9, 2.1] g"``. A value that its interval drowns (it
-    would be rounded to 0, and the interval reaches 0) is given as the upper limit: ``"< 4.0 J"``.
+    would be rounded to 0, and the interval ends at 0) is given as the upper limit: ``"< 4.0 J"``. A difference, whose
+    interval reaches below 0, may be written as 0 or less: ``"-3 ± 12 J"``.
 
     Args:
         value: in the unit whose factor is 1; None or not finite where nothing is known.
         interval: 95 %, in the same unit.
         units: what to choose from.
     """
+    return " ".join(piece for piece in _pieces(value, interval, units) if piece)
+
+
+def _without_spread(value: float, interval: Interval | None, units: Units) -> str:
+    text, _, symbol = _pieces(value, interval, units)
+    return f"{text} {symbol}"
+
+
+def _pieces(value: float | None, interval: Interval | None, units: Units) -> tuple[str, str, str]:
+    """Return value, spread and unit."""
     if value is None or not math.isfinite(value):
-        return UNAVAILABLE
+        return UNAVAILABLE, "", ""
     low, high = interval if interval is not None else (value, value)
     half_width = (high - low) / 2
     if not (math.isfinite(half_width) and half_width > abs(value) * NEGLIGIBLE):
         factor, symbol = _unit_for(abs(value), units)
-        return f"{_significant(value / factor)} {symbol}"
+        return _significant(value / factor), "", symbol
     factor, symbol = _unit_for(max(abs(value), half_width), units)
     value, low, high, half_width = value / factor, low / factor, high / factor, half_width / factor
     places = decimal_places(half_width)
-    if low <= 0 <= value and round(value, places) == 0:
-        return f"< {_rounded(high, places)} {symbol}"
+    if low == 0 <= value and round(value, places) == 0:
+        return f"< {_rounded(high, places)}", "", symbol
     below, above = _rounded(value - low, places), _rounded(high - value, places)
     if below == above:
-        return f"{_rounded(value, places)} ± {above} {symbol}"
-    if round(value, places) < 10.0 ** (1 - places):
+        return _rounded(value, places), f"± {above}", symbol
+    if abs(round(value, places)) < 10.0 ** (1 - places):
         places += 1
-    return f"{_rounded(value, places)} [{_rounded(low, places)}, {_rounded(high, places)}] {symbol}"
+    return _rounded(value, places), f"[{_rounded(low, places)}, {_rounded(high, places)}]", symbol
+
+
+def percent_text(part: float) -> str:
+    """Return a part of a whole (1), such as ``"71 %"``, ``"< 1 %"`` or ``"> 99 %"``."""
+    if part < 0.01:
+        return "< 1 %"
+    return "> 99 %" if part > 0.99 else f"{part * 100:.0f} %"
 
 
 def decimal_places(half_width: float) -> int:
@@ -158,9 +245,3 @@ def _significant(value: float) -> str:
         return "0"
     places = max(0, DIGITS_WITHOUT_INTERVAL - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{places}f}"
-
-
-def _percent(share: float) -> str:
-    if share < 0.01:
-        return "< 1 %"
-    return "> 99 %" if share > 0.99 else f"{share * 100:.0f} %"

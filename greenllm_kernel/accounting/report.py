@@ -20,9 +20,11 @@ from greenllm_kernel.accounting.notation import (
     power_text,
     provenance_text,
     quantity_text,
+    share_text,
 )
 from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
-from greenllm_kernel.accounting.totals import CellTotals, Totals, by_cell, by_stage, intensities, outermost, total
+from greenllm_kernel.accounting.remarks import intensity_rows, intensity_text, notes
+from greenllm_kernel.accounting.totals import CellTotals, Totals, by_cell, by_stage, outermost, total
 from greenllm_kernel.quantities import Energy, Provenance
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -37,7 +39,7 @@ STATUS_TEXT = {
 
 @dataclass(frozen=True)
 class Sum:
-    """A sum as it is written: for the page's head, a cell, a stage."""
+    """A sum as it is written: for the page's head, a cell, a stage. Idle, net and own are empty where not known."""
 
     runs: int
     energy: str
@@ -47,6 +49,9 @@ class Sum:
     provenance: str
     provenance_detail: str
     missing: str
+    idle: str = ""
+    net: str = ""
+    own: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,10 @@ class StageRow:
 
 @dataclass(frozen=True)
 class ChannelRow:
-    """A channel in the table; ``note`` says why a figure is missing, incomplete or not in the total."""
+    """A channel in the table; ``note`` says why a figure is missing, incomplete or not in the total.
+
+    Idle, net and own are empty where they are not known of each of its readings.
+    """
 
     label: str
     channel_id: str
@@ -85,11 +93,14 @@ class ChannelRow:
     provenance: str
     coverage: str
     note: str
+    idle: str = ""
+    net: str = ""
+    own: str = ""
 
 
 @dataclass(frozen=True)
 class SessionPart:
-    """What the page shows of one session."""
+    """What the page shows of one session; ``knows_net`` and ``knows_own``: whether any cell or channel does."""
 
     session_id: str
     host: str
@@ -101,6 +112,18 @@ class SessionPart:
     stages: tuple[StageRow, ...]
     channels: tuple[ChannelRow, ...]
     notes: tuple[str, ...]
+
+    @property
+    def knows_net(self) -> bool:
+        return any(row.net for row in self._known)
+
+    @property
+    def knows_own(self) -> bool:
+        return any(row.own for row in self._known)
+
+    @property
+    def _known(self) -> tuple[Sum | ChannelRow, ...]:
+        return (*(cell.sum for cell in self.cells), *(stage.sum for stage in self.stages), *self.channels)
 
 
 def html_report(records: Sequence[Record], title: str, sources: Mapping[str, str] | None = None) -> str:
@@ -164,6 +187,9 @@ def sum_of(totals: Totals) -> Sum:
         provenance=totals.provenance.value,
         provenance_detail=provenance_text(energy),
         missing=", ".join(totals.unavailable),
+        idle=energy_text(totals.idle) if totals.idle else "",
+        net=energy_text(totals.net) if totals.net else "",
+        own=_own(totals.share_j, energy),
     )
 
 
@@ -192,49 +218,6 @@ def provenance_parts(energy: Energy | None) -> tuple[tuple[str, float], ...]:
     if energy is None or whole_j <= 0:
         return ()
     return tuple((p.value, energy.by_provenance_j[p] / whole_j) for p in Provenance if energy.by_provenance_j.get(p))
-
-
-def notes(records: Sequence[Record], totals: Totals) -> list[str]:
-    """Return what a reader of the sums has to know about them."""
-    found = []
-    if totals.runs_without_energy:
-        found.append(f"{_runs(totals.runs_without_energy)} without any reading: the totals lack their energy.")
-    if totals.runs_without_emissions > totals.runs_without_energy:
-        lacking = totals.runs_without_emissions - totals.runs_without_energy
-        found.append(f"{_runs(lacking)} without a carbon intensity: the totals lack their emissions.")
-    if totals.overlap_s > 0:
-        found.append(
-            f"Windows overlapped for {duration_text(totals.overlap_s)}: what the machine drew then is in the sums of "
-            "all of them, and in the total as often."
-        )
-    partial = sum(record.status is Status.PARTIAL for record in outermost(records))
-    if partial:
-        found.append(f"{_runs(partial)} still open, or cut off: what was measured until then is shown.")
-    spent_s = math.fsum(record.overhead_s for record in records)
-    cpu_s = math.fsum(record.sampler_cpu_s for record in outermost(records))
-    found.append(
-        f"Measuring itself took {duration_text(spent_s)} of the runs' time and {duration_text(cpu_s)} of processor "
-        "time beside them; what that drew is in the figures."
-    )
-    return found
-
-
-def intensity_text(record: Record) -> str:
-    """Return the carbon intensity behind a record's emissions, with its place, source and vintage."""
-    assert record.emissions is not None
-    found = record.emissions.intensity
-    low, high = found.interval_gco2e_per_kwh
-    pue = f", times a PUE of {record.emissions.pue:g}" if record.emissions.pue != 1 else ""
-    return (
-        f"{found.place}: {found.value_gco2e_per_kwh:.0f} [{low:.0f}, {high:.0f}] gCO2e/kWh{pue} "
-        f"({found.vintage}; {found.source})"
-    )
-
-
-def intensity_rows(records: Sequence[Record]) -> list[Record]:
-    """Return one record for each carbon intensity that was used, in the order of first use."""
-    known = [record for record in records if record.emissions is not None]
-    return [next(r for r in known if r.emissions and r.emissions.intensity == found) for found in intensities(known)]
 
 
 def _cell_row(cell: CellTotals, number: int, whole: Totals, sources: Mapping[str, str]) -> CellRow:
@@ -270,7 +253,7 @@ def _channel_row(readings: Sequence[tuple[ChannelEnergy, float]]) -> ChannelRow:
     whole_s = math.fsum(duration_s for _, duration_s in readings)
     covered_s = math.fsum(channel.coverage * duration_s for channel, duration_s in readings)
     faults = dict.fromkeys(channel.fault for channel, _ in readings if channel.fault)
-    contained = ["already in the channel that contains it"] if not latest.counted else []
+    contained = ["not in the total: another channel has it"] if not latest.counted else []
     return ChannelRow(
         label=latest.label,
         channel_id=latest.channel_id,
@@ -280,8 +263,19 @@ def _channel_row(readings: Sequence[tuple[ChannelEnergy, float]]) -> ChannelRow:
         provenance=energy.provenance.value if energy else UNAVAILABLE,
         coverage=f"{100 * covered_s / whole_s:.0f} %" if whole_s > 0 else "",
         note="; ".join([*contained, *faults]),
+        **_net_texts([channel for channel, _ in readings if channel.energy is not None], energy),
     )
 
 
-def _runs(count: int) -> str:
-    return "One run is" if count == 1 else f"{count} runs are"
+def _net_texts(readings: Sequence[ChannelEnergy], energy: Energy | None) -> dict[str, str]:
+    idle = [channel.idle for channel in readings if channel.idle is not None]
+    shares_j = [channel.share_j for channel in readings if channel.share_j is not None]
+    texts = {"own": _own(math.fsum(shares_j), energy) if shares_j and len(shares_j) == len(readings) else ""}
+    whole = Energy.sum(idle) if len(idle) == len(readings) else None
+    if whole is not None and energy is not None:
+        texts |= {"idle": energy_text(whole), "net": energy_text(energy - whole)}
+    return texts
+
+
+def _own(share_j: float | None, energy: Energy | None) -> str:
+    return share_text(share_j, energy) if share_j is not None and energy is not None else ""

@@ -7,15 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from greenllm_kernel.accounting.record import Record, Status
-from greenllm_kernel.accounting.report import (
-    CellRow,
-    SessionPart,
-    StageRow,
-    Sum,
-    intensity_rows,
-    intensity_text,
-    session_part,
-)
+from greenllm_kernel.accounting.remarks import intensity_rows, intensity_text
+from greenllm_kernel.accounting.report import CellRow, SessionPart, StageRow, Sum, session_part
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
@@ -23,7 +16,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDE = 116
-"""Columns of a page from which a table has one for everything."""
+"""Columns of a page from which a table has one for everything but net and this kernel's share."""
+
+WIDEST = 150
+"""Columns from which it has one for these too; below, they stand in the energy's."""
 
 STYLES = {"measured": "green", "derived": "blue", "estimated": "yellow", "unavailable": "dim"}
 
@@ -37,18 +33,17 @@ def print_records(to: Console, records: Sequence[Record], sources: Mapping[str, 
         part = session_part(members, sources or {})
         if len(sessions) > 1:
             to.print(f"\n[bold]{part.when}[/]  {part.host}, session {part.session_id}")
-        is_narrow = to.width < WIDE
-        to.print(_cell_table(part, is_narrow))
+        to.print(_cell_table(part, to.width))
         if len(part.stages) > 1:
-            to.print(_stage_table(part.stages, is_narrow))
+            to.print(_stage_table(part, to.width))
         for line in _lines(part):
             to.print(line, style="dim", markup=False, soft_wrap=True)
     for record in intensity_rows(records):
         to.print(f"Carbon intensity {intensity_text(record)}", style="dim", markup=False, soft_wrap=True)
 
 
-def _cell_table(part: SessionPart, is_narrow: bool) -> Table:
-    many = len(part.cells) > 1
+def _cell_table(part: SessionPart, width: int) -> Table:
+    many, is_narrow, is_widest = len(part.cells) > 1, width < WIDE, width >= WIDEST
     columns: list[tuple[str, Callable[[CellRow], RenderableType]]] = [
         ("Cell", lambda cell: _plain(cell.label)),
         ("Name", partial(_name, with_stage=is_narrow)),
@@ -57,11 +52,13 @@ def _cell_table(part: SessionPart, is_narrow: bool) -> Table:
         columns.append(("Stage", lambda cell: _plain(cell.stage)))
     columns.append((">Time", lambda cell: cell.sum.duration))
     if is_narrow:
-        columns.append((">Energy, CO2e (95 %)", lambda cell: _energy(cell, with_mass=True)))
+        columns.append((">Energy, CO2e (95 %)", lambda cell: _energy(cell.sum, cell.units, with_mass=True)))
     else:
-        columns.append((">Energy (95 %)", _energy))
+        columns.append((">Energy (95 %)", lambda cell: _energy(cell.sum, cell.units, with_net=not is_widest)))
         if many:
             columns.append((">Share", lambda cell: _share(cell.share)))
+        if is_widest:
+            columns += [(title, partial(_of_cell, write)) for title, write in _net_columns(part)]
         columns.append((">CO2e (95 %)", lambda cell: cell.sum.mass))
     columns += [("Provenance", lambda cell: _provenance(cell.sum)), ("Status", _status)]
     table = _table([title for title, _ in columns])
@@ -74,13 +71,15 @@ def _cell_table(part: SessionPart, is_narrow: bool) -> Table:
     return table
 
 
-def _stage_table(stages: Sequence[StageRow], is_narrow: bool) -> Table:
+def _stage_table(part: SessionPart, width: int) -> Table:
+    is_narrow, is_widest = width < WIDE, width >= WIDEST
     columns: list[tuple[str, Callable[[StageRow], RenderableType]]] = [
         ("Stage", lambda row: _plain(row.stage)),
         (">Runs", lambda row: str(row.sum.runs)),
         (">Time", lambda row: row.sum.duration),
-        (">Energy (95 %)", lambda row: row.sum.energy),
+        (">Energy (95 %)", lambda row: _energy(row.sum, with_net=not is_widest)),
         (">Share", lambda row: _share(row.share)),
+        *[(title, partial(_of_stage, write)) for title, write in _net_columns(part) if is_widest],
         (">CO2e (95 %)", lambda row: row.sum.mass),
         (">Mean power", lambda row: row.sum.power),
         ("Provenance", lambda row: _provenance(row.sum)),
@@ -88,7 +87,7 @@ def _stage_table(stages: Sequence[StageRow], is_narrow: bool) -> Table:
     if is_narrow:
         columns = [column for column in columns if column[0] not in (">Share", ">Mean power")]
     table = _table([title for title, _ in columns])
-    for row in stages:
+    for row in part.stages:
         table.add_row(*(write(row) for _, write in columns))
     return table
 
@@ -122,13 +121,35 @@ def _name(cell: CellRow, with_stage: bool) -> Text:
     return text
 
 
-def _energy(cell: CellRow, with_mass: bool = False) -> Text:
+def _net_columns(part: SessionPart) -> list[tuple[str, Callable[[Sum], str]]]:
+    """Return titles and contents of columns for what is known beside the energy."""
+    columns: list[tuple[str, Callable[[Sum], str]]] = []
+    if part.knows_net:
+        columns.append((">Net (95 %)", lambda total: total.net))
+    if part.knows_own:
+        columns.append((">This kernel", lambda total: total.own))
+    return columns
+
+
+def _of_cell(write: Callable[[Sum], str], cell: CellRow) -> str:
+    return write(cell.sum)
+
+
+def _of_stage(write: Callable[[Sum], str], stage: StageRow) -> str:
+    return write(stage.sum)
+
+
+def _energy(total: Sum, units: Sequence[str] = (), with_mass: bool = False, with_net: bool = True) -> Text:
     from rich.text import Text
 
-    text = Text(cell.sum.energy)
+    text = Text(total.energy)
     if with_mass:
-        text.append(f"\n{cell.sum.mass}")
-    for unit in cell.units:
+        text.append(f"\n{total.mass}")
+    if with_net and total.net:
+        text.append(f"\nnet {total.net}", "dim")
+    if with_net and total.own:
+        text.append(f"\nthis kernel {total.own}", "dim")
+    for unit in units:
         text.append(f"\n{unit}", "dim")
     return text
 

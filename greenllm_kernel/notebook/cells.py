@@ -6,9 +6,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenllm_kernel.accounting.record import Record
+from greenllm_kernel.accounting.drawn import Drawn
+from greenllm_kernel.accounting.record import Record, basis_to_dict
 from greenllm_kernel.accounting.run import Run
-from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
+from greenllm_kernel.quantities import CarbonIntensity, Emissions, Provenance
 
 MOST_WINDOWS = 200
 """Rows for windows outside cells, one for each name; what comes after shares one row."""
@@ -22,7 +23,7 @@ class Cell:
 
     cell_id: str
     runs: int = 0
-    energy: Energy | None = None
+    drawn: Drawn = field(default_factory=Drawn)
     duration_s: float = 0.0
     latest: Record | None = None
     unsettled: dict[str, Run] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class Cells:
             cell = self._cell(record.cell_id, record.name)
             if cell.unsettled.pop(record.run_id, None) is None:
                 cell.runs += 1
-            cell.energy = _sum(cell.energy, record.gross)
+            cell.drawn += Drawn.of_record(record)
             cell.duration_s += record.duration_s
             cell.unavailable |= set(record.unavailable)
             if cell.latest is None or record.started_at >= cell.latest.started_at:
@@ -90,17 +91,17 @@ class Cells:
         with self._lock:
             cell = self._cells[cell_id]
             unsettled, latest = list(cell.unsettled.values()), cell.latest
-            energy, duration_s, unavailable, runs = cell.energy, cell.duration_s, set(cell.unavailable), cell.runs
+            drawn, duration_s, unavailable, runs = cell.drawn, cell.duration_s, set(cell.unavailable), cell.runs
         is_running = False
         for run in unsettled:
             record = run.record
-            energy = _sum(energy, record.gross)
+            drawn += Drawn.of_record(record)
             duration_s += record.duration_s
             unavailable |= set(record.unavailable)
             if latest is None or record.started_at >= latest.started_at:
                 latest, is_running = record, run.is_open
         assert latest is not None  # a cell has a run or a record from the beginning
-        emissions = Emissions.of(energy, intensity, pue) if energy and intensity else None
+        emissions = Emissions.of(drawn.energy, intensity, pue) if drawn.energy and intensity else None
         return {
             "kind": "cell",
             "cell_id": cell_id,
@@ -112,7 +113,7 @@ class Cells:
             "settled": not unsettled,
             "runs": runs,
             "duration_s": duration_s,
-            **energy_figures(energy),
+            **drawn_figures(drawn),
             "unavailable": sorted(unavailable),
             "mass_gco2e": emissions.mass_gco2e if emissions else None,
             "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
@@ -130,14 +131,17 @@ class Cells:
         return self._cells.setdefault(key, Cell(key))
 
 
-def energy_figures(energy: Energy | None) -> dict[str, Any]:
-    """Return the energy, its interval and its provenance as messages have them; nulls where unknown."""
+def drawn_figures(drawn: Drawn) -> dict[str, Any]:
+    """Return gross, idle, net and share with intervals and provenance as messages have them; nulls where unknown."""
+    energy, idle, net = drawn.energy, drawn.idle, drawn.net
     return {
         "energy_j": energy.value_j if energy else None,
         "interval_j": list(energy.interval_j) if energy else None,
         "provenance": (energy.provenance if energy else Provenance.UNAVAILABLE).value,
+        "idle_j": idle.value_j if idle else None,
+        "idle_interval_j": list(idle.interval_j) if idle else None,
+        "net_j": net.value_j if net else None,
+        "net_interval_j": list(net.interval_j) if net else None,
+        "share_j": drawn.share_j,
+        "baseline": basis_to_dict(drawn.baseline) if drawn.baseline else None,
     }
-
-
-def _sum(left: Energy | None, right: Energy | None) -> Energy | None:
-    return left + right if left and right else left or right

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from greenllm_kernel.accounting.notation import (
+    basis_text,
     duration_text,
     energy_text,
     mass_text,
     per_unit_text,
+    percent_text,
     provenance_text,
+    rounded_energy_text,
+    share_text,
+    without_baseline,
+    without_share,
 )
 from greenllm_kernel.accounting.record import MIME_TYPE, ChannelEnergy, Record
 
@@ -24,19 +31,19 @@ def bundle(record: Record) -> dict[str, Any]:
 
 def text(record: Record) -> str:
     """Return a record as lines of text."""
-    return "\n".join([_headline(record), *(f"  {line}" for line in _details(record))])
+    return "\n".join([_headline(record), *(f"  {line}" for line in (*_net_in_brief(record), *_details(record)))])
 
 
 def as_html(record: Record) -> str:
     """Return a record as HTML that needs neither scripts nor styles from elsewhere."""
-    rows = "".join(
-        f"<tr>{''.join(f'<td style={CELL_STYLE!r}>{html.escape(cell)}</td>' for cell in row)}</tr>"
-        for row in (_channel(channel) for channel in record.channels)
-    )
-    details = "".join(f"<div>{html.escape(line)}</div>" for line in (*_details(record), *_basis(record)))
+    columns = _columns(record)
+    head = _row("th", [title for title, _ in columns])
+    rows = "".join(_row("td", [write(channel) for _, write in columns]) for channel in record.channels)
+    lines = (*_net(record), *_details(record), *_basis(record))
+    details = "".join(f"<div>{html.escape(line)}</div>" for line in lines)
     return (
         f"<details><summary>{html.escape(_headline(record))}</summary>{details}"
-        f"<table style='font-size:90%'>{rows}</table></details>"
+        f"<table style='font-size:90%'>{head}{rows}</table></details>"
     )
 
 
@@ -57,6 +64,34 @@ def _emissions(record: Record) -> str:
     return f"{mass_text(record.emissions)} CO2e ({record.emissions.intensity.place})"
 
 
+def _net_in_brief(record: Record) -> list[str]:
+    parts = []
+    if record.net is not None and record.baseline is not None:
+        taken = basis_text(record.baseline, record.started_at).partition(" (")[0]
+        parts.append(f"net {energy_text(record.net)} (idle {rounded_energy_text(record.idle)}, {taken})")
+    if record.share_j is not None and record.gross is not None and record.gross.value_j > 0:
+        parts.append(f"this kernel {percent_text(record.share_j / record.gross.value_j)}")
+    return ["; ".join(parts)] if parts else []
+
+
+def _net(record: Record) -> list[str]:
+    """Say what of the energy is net, what idle, and whose it is, or why that is not known."""
+    if record.gross is None:
+        return []
+    lines = []
+    if record.net is not None and record.baseline is not None:
+        taken = basis_text(record.baseline, record.started_at)
+        lines.append(f"net {energy_text(record.net)}; idle {energy_text(record.idle)}, {taken}")
+    else:
+        parts = ", ".join(without_baseline(record.channels))
+        lines.append(f"net: idle power not known yet of {parts}; %energy idle measures it")
+    if record.share_j is not None:
+        lines.append(f"this kernel {share_text(record.share_j, record.gross)}")
+    else:
+        lines.append(f"this kernel's share cannot be told of {', '.join(without_share(record.channels))}")
+    return lines
+
+
 def _details(record: Record) -> list[str]:
     details = [per_unit_text(name, unit) for name, unit in record.units.items()]
     for channel in record.channels:
@@ -73,11 +108,33 @@ def _basis(record: Record) -> list[str]:
     return [f"at {intensity.value_gco2e_per_kwh:.0f} gCO2e/kWh: {intensity.source}, {intensity.vintage}"]
 
 
-def _channel(channel: ChannelEnergy) -> tuple[str, ...]:
+def _columns(record: Record) -> list[tuple[str, Callable[[ChannelEnergy], str]]]:
+    """Return titles and contents of the table's columns; idle, net and share only where a channel knows them."""
+    columns: list[tuple[str, Callable[[ChannelEnergy], str]]] = [("Part", lambda c: c.label), ("Energy", _energy)]
+    if any(channel.net for channel in record.channels):
+        columns.append(("Idle", lambda c: _taken(c, record)))
+        columns.append(("Net", lambda c: energy_text(c.net) if c.net else ""))
+    if any(channel.share_j is not None for channel in record.channels):
+        columns.append(("This kernel", _share))
+    return [*columns, ("Provenance", lambda c: provenance_text(c.energy)), ("Meter", lambda c: c.meter)]
+
+
+def _energy(channel: ChannelEnergy) -> str:
     energy = energy_text(channel.energy)
-    return (
-        channel.label,
-        energy if channel.counted else f"({energy}, contained in another channel)",
-        provenance_text(channel.energy),
-        channel.meter,
-    )
+    return energy if channel.counted else f"({energy}, contained in another channel)"
+
+
+def _taken(channel: ChannelEnergy, record: Record) -> str:
+    if channel.idle is None or channel.baseline is None:
+        return ""
+    return f"{energy_text(channel.idle)}, {basis_text(channel.baseline, record.started_at)}"
+
+
+def _share(channel: ChannelEnergy) -> str:
+    if channel.share_j is None or channel.energy is None:
+        return ""
+    return share_text(channel.share_j, channel.energy)
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag} style={CELL_STYLE!r}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"

@@ -95,7 +95,7 @@ def test_bad_flags_are_refused_before_any_statement_runs(kernel, flags):
     assert kernel.run("1 + 1").result == "2"
 
 
-@pytest.mark.parametrize("line", ["budget", "idle", "export", "on off", "speed"])
+@pytest.mark.parametrize("line", ["budget", "export", "on off", "speed"])
 def test_unknown_commands_are_named_with_those_there_are(kernel, line):
     outcome = kernel.run(f"%energy {line}")
     assert "UsageError" in outcome.stderr

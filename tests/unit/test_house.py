@@ -18,7 +18,10 @@ from greenllm_kernel.plugins import Plugins
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("greenllm_"))
-HEAVY = ["accelerate", "codecarbon", "matplotlib", "numpy", "pandas", "pynvml", "tokenizers", "torch", "transformers"]
+HEAVY = [
+    *("accelerate", "amdsmi", "codecarbon", "matplotlib", "numpy", "pandas", "prometheus_client", "pynvml"),
+    *("tokenizers", "torch", "transformers"),
+]
 
 LOAD = """
 import sys, threading

@@ -268,9 +268,7 @@ def test_a_radeon_is_left_to_amd_smi_where_that_is_installed(tmp_path: Path, mon
     assert isinstance(alone, HwmonMeter)
 
 
-def test_a_radeon_is_not_left_to_a_package_without_its_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_radeon_is_not_left_to_a_package_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "amdsmi.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(hwmon, "has_library", lambda: False)

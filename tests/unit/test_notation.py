@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from greenllm_kernel.accounting.notation import (
     JOULES,
     WATT_HOURS,
+    basis_text,
     decimal_places,
     duration_text,
     energy_text,
@@ -19,8 +21,11 @@ from greenllm_kernel.accounting.notation import (
     power_text,
     provenance_text,
     quantity_text,
+    rounded_energy_text,
+    share_text,
 )
 from greenllm_kernel.accounting.record import Unit
+from greenllm_kernel.metering.baseline import Basis, How
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
 
 
@@ -74,6 +79,60 @@ def test_an_interval_with_unequal_sides_is_written_out() -> None:
 def test_what_the_interval_drowns_is_an_upper_limit_and_never_zero() -> None:
     too_short_for_the_sensor = Energy(0.0, random_j=2.0, by_provenance_j={Provenance.MEASURED: 0.0})
     assert energy_text(too_short_for_the_sensor) == "< 3.9 J"
+
+
+@pytest.mark.parametrize(
+    ("net_j", "half_width_j", "text"),
+    [
+        (-3, 12, "-3 ± 12 J"),
+        (-0.2, 12, "0 ± 12 J"),
+        (0.2, 12, "0 ± 12 J"),
+        (-1234, 123, "-1.23 ± 0.12 kJ"),
+        (9, 9.5, "9 ± 10 J"),
+    ],
+)
+def test_a_difference_may_lie_at_zero_or_below(net_j: float, half_width_j: float, text: str) -> None:
+    assert quantity_text(net_j, around(net_j, half_width_j), JOULES) == text
+
+
+def test_a_net_is_written_as_a_difference_and_its_gross_as_a_limit() -> None:
+    gross = Energy(0.0, random_j=2.0, by_provenance_j={Provenance.MEASURED: 0.0})
+    assert energy_text(gross) == "< 3.9 J"
+    assert energy_text(gross - Energy(0.3)) == "0 ± 4 J"
+    assert energy_text(gross - Energy(1.3)) == "-1 ± 4 J"
+
+
+def test_an_energy_can_stand_without_its_interval_and_has_no_more_digits_for_it() -> None:
+    assert rounded_energy_text(Energy(1234.0, random_j=63.0)) == "1.23 kJ"
+    assert rounded_energy_text(Energy(0.0, random_j=2.0)) == "< 3.9 J"
+    assert rounded_energy_text(None) == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("share_j", "gross_j", "random_j", "text"),
+    [
+        (852, 1200, 6, "850 J (71 %)"),
+        (2100, 3000, 60, "2.1 kJ (70 %)"),
+        (683, 1200, 400, "700 J (57 %)"),
+        (3, 1200, 6, "3.0 J (< 1 %)"),
+        (1200, 1200, 6, "1.2 kJ (> 99 %)"),
+        (0.01, 0.1, 20, "10 %"),
+        (0, 1200, 6, "< 1 %"),
+        (0, 0, 6, "< 1 %"),
+    ],
+)
+def test_a_share_has_two_digits_or_fewer_where_the_whole_has(
+    share_j: float, gross_j: float, random_j: float, text: str
+) -> None:
+    assert share_text(share_j, Energy(gross_j, random_j=random_j)) == text
+
+
+def test_a_baseline_is_named_with_its_time_and_where_it_was_another_day_the_day() -> None:
+    taken = datetime(2026, 1, 31, 12, 34).astimezone()
+    measured, learnt = Basis(How.MEASURED, taken, 9.8), Basis(How.LEARNT, taken, 4.0)
+    assert basis_text(measured, taken) == "measured 12:34 (10 s)"
+    assert basis_text(learnt, taken) == "learnt 12:34"
+    assert basis_text(learnt, taken + timedelta(days=1)) == "learnt 2026-01-31 12:34"
 
 
 def test_unknown_is_unavailable_and_not_zero() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,8 +17,9 @@ from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.report import html_report
 from greenllm_kernel.accounting.series import POINTS
 from greenllm_kernel.accounting.tables import print_records
+from greenllm_kernel.metering.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
-from made_records import FRANCE, channel, estimated, measured, record
+from made_records import FRANCE, NOON, channel, estimated, measured, record
 
 VOID = {"meta", "br", "line", "rect", "polyline", "circle", "path"}
 
@@ -114,6 +116,53 @@ def test_totals_cells_stages_and_channels_have_intervals_and_provenance() -> Non
     assert "FR: 56 [30, 105] gCO2e/kWh (2023; a source)" in text
     for word in ("read from an energy counter", "integrated from power readings", "computed by a model"):
         assert word in text
+
+
+def with_idle(second_has_it: bool = True) -> list[Record]:
+    """Return two cells on a GPU that idles at 75 W; the first one's net is far from 0, the second one's is not."""
+    taken = Baseline(75.0, 2.0, NOON - timedelta(minutes=26), 9.0, How.MEASURED)
+
+    def cell(name: str, gross_j: float, share_j: float, begin_s: float, knows: bool = True) -> Record:
+        gross = measured(gross_j, gain_j=0.02 * gross_j)
+        gpu = channel(
+            "gpu:0",
+            Component.GPU,
+            gross,
+            "NVIDIA H200",
+            idle=taken.energy("gpu:0", gross, 10.0) if knows else None,
+            baseline=taken if knows else None,
+            share_j=share_j,
+        )
+        return record(name=name, cell_id=name, stage=name, begin_s=begin_s, channels=[gpu])
+
+    return [cell("train", 3000, 2100, 0), cell("rest", 730, 40, 20, second_has_it)]
+
+
+def test_gross_idle_and_net_stand_side_by_side_with_the_kernels_share() -> None:
+    text = Page(html_report(with_idle(), "net")).text
+    assert "Net of idle 2.23 ± 0.12 kJ idle 1.50 ± 0.10 kJ" in text
+    assert "This kernel 2.1 kJ (57 %) of the energy" in text
+    assert re.search(r"train .*3.00 ± 0.12 kJ 80 % 2.25 ± 0.10 kJ idle 750 ± 50 J 2.1 kJ \(70 %\)", text)
+    assert "-20 ± 40 J" in text
+    assert "NVIDIA H200 gpu:0 gpu virtual 3.73 ± 0.15 kJ 1.50 ± 0.10 kJ 2.23 ± 0.12 kJ 2.1 kJ (57 %) 100 %" in text
+    taken = (NOON - timedelta(minutes=26)).astimezone()
+    assert f"Net is what was drawn beyond idle power, measured {taken:%H:%M} (9 s)." in text
+    assert "drawn beyond that" in text
+
+
+def test_without_a_baseline_the_report_says_why_there_is_no_net() -> None:
+    page = html_report(session(), "train.ipynb")
+    assert '<th class="number">Net</th>' not in page
+    text = Page(page).text
+    assert "Net is not known: no idle power of NVIDIA H200, Memory was known then; in a notebook, %energy idle" in text
+    assert "Net of idle" not in text
+
+
+def test_cells_that_know_their_net_show_it_beside_others_that_do_not() -> None:
+    text = Page(html_report(with_idle(second_has_it=False), "half")).text
+    assert "2.25 ± 0.10 kJ" in text
+    assert "Net of idle" not in text
+    assert "Net of one run is not known: no idle power of NVIDIA H200" in text
 
 
 def test_what_is_unavailable_is_listed_with_its_reason_and_is_not_zero() -> None:
@@ -225,6 +274,19 @@ def test_tables_of_text_say_the_same() -> None:
     assert "J/token" in text
     assert re.search(r"evaluate\s+1\s+10\.0 s", text)
     assert f"{FRANCE.place}: 56 [30, 105] gCO2e/kWh" in text
+
+
+def test_tables_of_text_have_net_in_columns_where_there_is_room_and_below_the_energy_where_not() -> None:
+    wide = printed(with_idle(), 160)
+    assert re.search(r"Energy \(95 %\) +Share +Net \(95 %\) +This kernel", wide)
+    assert re.search(r"train .*3\.00 ± 0\.12 kJ +80 % +2\.25 ± 0\.10 kJ +2\.1 kJ \(70 %\)", wide)
+    assert re.search(r"total .*3\.73 ± 0\.15 kJ +2\.23 ± 0\.12 kJ +2\.1 kJ \(57 %\)", wide)
+    for width in (80, 120):
+        text = printed(with_idle(), width)
+        assert re.search(r"net 2\.25 ± 0\.10 kJ *\n +this kernel 2\.1 kJ \(70 %\)", text)
+        assert "net -20 ± 40 J" in text
+        assert all(len(line) <= width for line in text.splitlines() if "±" in line)
+    assert "This kernel" not in printed(session(), 160)
 
 
 def test_names_with_brackets_are_printed_as_they_are() -> None:

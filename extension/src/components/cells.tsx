@@ -5,6 +5,7 @@ import { formatDuration, formatEmissions, formatEnergy } from '../format';
 import type { CellMessage } from '../messages';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
+import { netFigures, netLines } from './net';
 import { ProvenanceChip } from './provenance';
 
 type Order = 'notebook' | 'energy';
@@ -85,6 +86,15 @@ interface CellRowProps {
 const CellRow = React.memo(function CellRow({ cell, percent, isThere }: CellRowProps) {
   const { trans, unit, actions } = useEnvironment();
   const isRunning = cell.status === 'running';
+  const energy = formatEnergy(cell.energy_j, cell.interval_j, trans, unit);
+  const beside = netFigures(
+    cell,
+    [cell.energy_j, cell.interval_j],
+    new Date(cell.at_ms),
+    trans,
+    unit
+  );
+  const detail = [energy.detail, ...netLines(beside, trans)].join('\n');
   const emissions = formatEmissions(cell.mass_gco2e, cell.interval_gco2e, trans);
   return (
     <div
@@ -108,7 +118,7 @@ const CellRow = React.memo(function CellRow({ cell, percent, isThere }: CellRowP
         {statusName(cell.status, trans)}
       </span>
       <span role="cell" className="greenllm-Cell-energy">
-        <FigureText figure={formatEnergy(cell.energy_j, cell.interval_j, trans, unit)} />
+        <FigureText figure={{ ...energy, detail }} />
       </span>
       <span role="cell" className="greenllm-Cell-emissions">
         <FigureText figure={{ ...emissions, spread: '' }} />

@@ -78,5 +78,7 @@ function componentName(component: Component, trans: TranslationBundle): string {
       return trans.__('GPU');
     case 'dram':
       return trans.__('DRAM');
+    case 'accelerator':
+      return trans.__('Accelerator');
   }
 }

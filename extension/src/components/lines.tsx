@@ -15,7 +15,8 @@ const COLORS: Readonly<Record<Component, string>> = {
   platform: '--jp-ui-font-color2',
   gpu: '--jp-brand-color1',
   cpu: '--jp-warn-color1',
-  dram: '--jp-success-color1'
+  dram: '--jp-success-color1',
+  accelerator: '--jp-info-color1'
 };
 const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 2], [8, 2, 2, 2], [1, 3]];
 

@@ -1,10 +1,11 @@
 /** A record as a one-line card, with its channels to unfold. All of it is text from checked data. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { formatDuration, formatEmissions, formatEnergy } from '../format';
-import type { ChannelEnergy, EnergyRecord } from '../messages';
+import { formatBasis, formatDuration, formatEmissions, formatEnergy, formatShare } from '../format';
+import type { ChannelEnergy, EnergyRecord, EnergyTotal } from '../messages';
 import { asRecord } from '../validate';
 import { FigureText } from './figure';
+import { netFigures, NetRow } from './net';
 import { ProvenanceChip } from './provenance';
 
 export interface RecordViewProps {
@@ -30,7 +31,10 @@ interface CardProps {
 }
 
 function Card({ record, trans }: CardProps): React.JSX.Element {
-  const { energy, emissions } = record;
+  const { energy, emissions, channels } = record;
+  const at = new Date(record.started_at);
+  const hasNet = channels.some(channel => channel.idle_j !== null);
+  const hasShare = channels.some(channel => channel.share_j !== null);
   const mass = formatEmissions(
     emissions?.mass_gco2e ?? null,
     emissions?.interval_gco2e ?? null,
@@ -47,22 +51,35 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
         <ProvenanceChip provenance={energy.provenance} trans={trans} />
         <span>{formatDuration(record.duration_s, trans)}</span>
         {record.status !== 'ok' && <span>{statusName(record.status, trans)}</span>}
+        <NetRow
+          figures={netFigures(energy, [energy.gross_j, energy.interval_j], at, trans)}
+          trans={trans}
+        />
       </summary>
       <table>
         <thead>
           <tr>
             <th scope="col">{trans.__('Part')}</th>
             <th scope="col">{trans.__('Energy')}</th>
+            {hasNet && <th scope="col">{trans.__('Idle')}</th>}
+            {hasNet && <th scope="col">{trans.__('Net')}</th>}
+            {hasShare && <th scope="col">{trans.__('This kernel')}</th>}
             <th scope="col">{trans.__('Provenance')}</th>
             <th scope="col">{trans.__('Meter')}</th>
           </tr>
         </thead>
         <tbody>
-          {record.channels.map((channel, index) => (
-            <ChannelRow key={index} channel={channel} trans={trans} />
+          {channels.map((channel, index) => (
+            <ChannelRow key={index} channel={channel} trans={trans}>
+              {hasNet && <NetCells channel={channel} at={at} trans={trans} />}
+              {hasShare && <td className="greenllm-Figure">{shareOf(channel, trans)}</td>}
+            </ChannelRow>
           ))}
         </tbody>
       </table>
+      {reasons(energy, channels, trans).map(reason => (
+        <p key={reason}>{reason}</p>
+      ))}
       <UnitLines record={record} trans={trans} />
       {emissions && (
         <p>
@@ -79,11 +96,13 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
   );
 }
 
-function ChannelRow(props: {
+interface ChannelProps {
   channel: ChannelEnergy;
   trans: TranslationBundle;
-}): React.JSX.Element {
-  const { channel, trans } = props;
+}
+
+function ChannelRow(props: ChannelProps & { children: React.ReactNode }): React.JSX.Element {
+  const { channel, trans, children } = props;
   return (
     <tr>
       <th scope="row">
@@ -93,6 +112,7 @@ function ChannelRow(props: {
       <td>
         <FigureText figure={formatEnergy(channel.energy_j, channel.interval_j, trans)} />
       </td>
+      {children}
       <td>
         <ProvenanceChip provenance={channel.provenance} trans={trans} />
       </td>
@@ -102,6 +122,62 @@ function ChannelRow(props: {
       </td>
     </tr>
   );
+}
+
+function NetCells({ channel, at, trans }: ChannelProps & { at: Date }): React.JSX.Element {
+  const { energy_j, idle_j, baseline } = channel;
+  if (energy_j === null || idle_j === null) {
+    return (
+      <>
+        <td />
+        <td />
+      </>
+    );
+  }
+  const idle = formatEnergy(idle_j, channel.idle_interval_j ?? null, trans);
+  const net = formatEnergy(energy_j - idle_j, channel.net_interval_j ?? null, trans);
+  return (
+    <>
+      <td>
+        <FigureText figure={idle} />
+        {baseline && (
+          <span className="greenllm-Record-basis"> {formatBasis(baseline, at, trans)}</span>
+        )}
+      </td>
+      <td>
+        <FigureText figure={net} />
+      </td>
+    </>
+  );
+}
+
+function shareOf(channel: ChannelEnergy, trans: TranslationBundle): string {
+  const { energy_j, interval_j, share_j } = channel;
+  return energy_j === null || share_j === null
+    ? ''
+    : formatShare(share_j, energy_j, interval_j, trans);
+}
+
+/** Why net and share are not known; a record of an earlier version says nothing of it. */
+function reasons(
+  energy: EnergyTotal,
+  channels: readonly ChannelEnergy[],
+  trans: TranslationBundle
+): string[] {
+  const summed = channels.filter(channel => channel.counted && channel.energy_j !== null);
+  if (summed.length === 0 || energy.baseline === undefined) {
+    return [];
+  }
+  const lacking = (key: 'idle_j' | 'share_j') =>
+    [...new Set(summed.filter(channel => channel[key] === null).map(({ label }) => label))].join(
+      ', '
+    );
+  return [
+    energy.net_j === null &&
+      trans.__('Net: idle power not known yet of %1; %energy idle measures it', lacking('idle_j')),
+    energy.share_j === null &&
+      trans.__('This kernel’s share cannot be told of %1', lacking('share_j'))
+  ].filter(reason => typeof reason === 'string');
 }
 
 /** Energy for each token, sample and so on. */

@@ -4,6 +4,7 @@ import { formatDuration, formatEmissions, formatEnergy } from '../format';
 import type { HelloMessage, TotalsMessage } from '../messages';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
+import { howToKnowNet, netFigures } from './net';
 import { ProvenanceChip } from './provenance';
 
 export interface TotalsProps {
@@ -15,6 +16,13 @@ export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
   const { trans, unit } = useEnvironment();
   const energy = formatEnergy(totals.energy_j, totals.interval_j, trans, unit);
   const emissions = formatEmissions(totals.mass_gco2e, totals.interval_gco2e, trans);
+  const beside = netFigures(
+    totals,
+    [totals.energy_j, totals.interval_j],
+    new Date(totals.at_ms),
+    trans,
+    unit
+  );
   return (
     <div className="greenllm-Totals" role="group" aria-label={trans.__('Session')}>
       <dl className="greenllm-Totals-figures">
@@ -24,6 +32,20 @@ export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
             <FigureText figure={energy} />
           </dd>
         </div>
+        {beside.net && (
+          <div>
+            <dt>{trans.__('Net of idle')}</dt>
+            <dd className="greenllm-Totals-net">
+              <FigureText figure={beside.net} />
+            </dd>
+          </div>
+        )}
+        {beside.share !== null && (
+          <div>
+            <dt>{trans.__('This kernel’s share')}</dt>
+            <dd className="greenllm-Totals-share">{beside.share}</dd>
+          </div>
+        )}
         <div>
           <dt>{trans.__('Emissions')}</dt>
           <dd className="greenllm-Totals-emissions">
@@ -41,6 +63,13 @@ export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
         <span>{trans._n('%1 cell', '%1 cells', totals.cells)}</span>
         <span>{trans._n('%1 run', '%1 runs', totals.runs)}</span>
       </p>
+      {beside.idle && (
+        <p className="greenllm-Note greenllm-Totals-idle">
+          {trans.__('Idle')} <FigureText figure={beside.idle} />
+          {beside.basis !== '' && `, ${beside.basis}`}
+        </p>
+      )}
+      {beside.isMissing && <p className="greenllm-Note">{howToKnowNet(trans)}</p>}
       {totals.unavailable.length > 0 && (
         <p className="greenllm-Note">
           {trans.__('Not included: %1', missing(totals.unavailable, hello).join(', '))}

@@ -1,0 +1,73 @@
+"""What stands below a cell says beside the energy what is net, what idle, and whose it is, or why that is not known."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from greenllm_kernel.accounting.record import ChannelEnergy, Record
+from greenllm_kernel.metering.baseline import Baseline, How
+from greenllm_kernel.metering.meter import Component
+from greenllm_kernel.notebook.display import as_html, bundle, text
+from made_records import NOON, channel, measured, record
+
+TAKEN = NOON - timedelta(minutes=26)
+
+
+def gpu(gross_j: float, share_j: float | None, power_w: float | None, number: int = 0) -> ChannelEnergy:
+    gross = measured(gross_j, gain_j=0.02 * gross_j, sensor=f"gpu:{number}")
+    taken = Baseline(power_w, 1.0, TAKEN, 9.8, How.MEASURED) if power_w is not None else None
+    idle = taken.energy(f"gpu:{number}", gross, 10.0) if taken else None
+    return channel(f"gpu:{number}", Component.GPU, gross, f"GPU {number}", idle=idle, baseline=taken, share_j=share_j)
+
+
+def cell(*channels: ChannelEnergy) -> Record:
+    return record(name="train", intensity=None, channels=channels)
+
+
+def test_a_known_net_is_the_second_line_of_the_text() -> None:
+    at = f"{TAKEN.astimezone():%H:%M}"
+    assert text(cell(gpu(1200, 852, 30))) == (
+        "train: 1.20 ± 0.05 kJ, emissions unavailable, 10.0 s, measured\n"
+        f"  net 900 ± 40 J (idle 300 J, measured {at}); this kernel 71 %"
+    )
+
+
+def test_a_net_below_zero_is_shown_as_it_is() -> None:
+    assert "net -20 ± 20 J (idle 320 J" in text(cell(gpu(300, None, 32)))
+
+
+def test_where_only_the_share_is_known_it_stands_alone_and_where_nothing_is_the_text_has_one_line() -> None:
+    assert text(cell(gpu(1200, 852, None))).endswith("\n  this kernel 71 %")
+    assert "\n" not in text(cell(gpu(1200, None, None)))
+    assert "\n" not in text(record(None, name="blind", intensity=None))
+
+
+def test_the_page_has_idle_net_and_share_of_the_whole_and_of_each_part() -> None:
+    page = as_html(cell(gpu(1200, 852, 30, 0), gpu(600, 60, 30, 1)))
+    at = f"{TAKEN.astimezone():%H:%M}"
+    assert f"net 1.20 ± 0.05 kJ; idle 600 ± 32 J, measured {at} (10 s)" in page
+    assert "this kernel 910 J (51 %)" in page
+    for title in ("Idle", "Net", "This kernel"):
+        assert f">{title}</th>" in page
+    assert f"300 ± 23 J, measured {at} (10 s)" in page
+    assert "60 J (10 %)" in page
+    assert "%energy idle" not in page
+
+
+def test_what_is_not_known_has_a_reason_and_no_column() -> None:
+    page = as_html(cell(gpu(1200, None, 30, 0), gpu(600, None, None, 1)))
+    assert "net: idle power not known yet of GPU 1; %energy idle measures it" in page
+    assert "this kernel&#x27;s share cannot be told of GPU 0, GPU 1" in page
+    assert ">Net</th>" in page  # GPU 0 knows its own
+    assert "This kernel</th>" not in page
+    nothing = as_html(cell(gpu(1200, None, None)))
+    assert ">Idle</th>" not in nothing and ">Net</th>" not in nothing
+    assert "%energy idle" not in as_html(record(None))
+
+
+def test_the_bundle_has_the_same_figures_as_data() -> None:
+    energy = next(iter(bundle(cell(gpu(1200, 852, 30))).values()))["energy"]
+    assert (energy["gross_j"], energy["idle_j"], energy["net_j"], energy["share_j"]) == (1200, 300, 900, 852)
+    low_j, high_j = energy["idle_interval_j"]
+    assert (low_j + high_j) / 2 == 300
+    assert energy["baseline"]["how"] == "measured"
