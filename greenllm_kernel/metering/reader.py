@@ -21,13 +21,17 @@ HANG_S = 2.0
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 """Pauses after the first, second, ... read in a row that raised, s."""
 
+LEARN_AT_ONCE = 2
+"""Channels whose ticks are learnt at a time: in a busy interpreter each read takes milliseconds, and a round of many
+would leave brackets as wide as a tick."""
+
 CPU_SHARE = 0.005
 """The share of a core one meter's reading should stay below; above it, it reads less often."""
 
 JUDGE_EVERY_S = 1.0
 """How often the share is looked at, s."""
 
-MOST_STRIDE = 16.0
+MOST_STRIDE = 32.0
 """Reads are never spaced further apart than this many times the usual."""
 
 USE_SOON_S = 0.25
@@ -149,8 +153,12 @@ class Reader:
                 trace.rest()
         now_ns = time.monotonic_ns()
         self._use_due_ns, self._use_soon_until_ns = now_ns, now_ns + int(PATIENCE_S * 1e9)
+        learn_from_ns, learning = now_ns, 0
         for schedule in self._schedules.values():
-            schedule.begin(now_ns)
+            schedule.begin(now_ns, learn_from_ns)
+            if schedule.is_learning(now_ns):
+                learning += 1
+                learn_from_ns += schedule.burst_ns if learning % LEARN_AT_ONCE == 0 else 0
 
     def _read_due(self) -> None:
         if not self._is_wanted or self._is_closed:

@@ -25,6 +25,9 @@ BURST_TICKS = 4
 EAGER_TICKS = 4
 """For how many ticks after a window opened or closed every tick is read, even where that costs more."""
 
+BURST_AGAIN_S = 8.0
+"""When a burst that found no ticks is tried again, s; later by as much as reads have to be spaced more widely."""
+
 UNLOCKED_SPACING = 0.618
 """Reads in units of the period where a burst could not lock the clock (a busy interpreter delays reads): an
 irrational spacing puts the brackets at ever other phases, so that they narrow one another."""
@@ -55,21 +58,34 @@ class Schedule:
         self._slack_ns = 0
         self._early_ns = 0
         self._burst_left = 0
+        self._burst_from_ns = 0
         self._burst_reads = BURST_READS
         self._eager_until_ns = 0
         self._checked_ns = 0
         self._checks = 0
+        self._narrowings = 0
         self.stride = 1.0
 
-    def begin(self, now_ns: int) -> None:
-        """A window opened or closed: read at once, and learn the ticks where they are unknown."""
+    def begin(self, now_ns: int, learn_from_ns: int = 0) -> None:
+        """A window opened or closed: read at once, and learn the ticks, where they are unknown, from an instant on."""
         self._due_ns, self._early_ns = max(now_ns, self._read_ns + self._least_ns), 0
         self._burst_left, self._burst_reads = BURST_READS * BURST_TICKS, BURST_READS
+        self._burst_from_ns = learn_from_ns
         self._eager_until_ns = now_ns + int(EAGER_TICKS * max(self._period_ns, READ_PERIOD_S * 1e9))
 
     def postpone(self, until_ns: int) -> None:
         """Do not read before ``until_ns``: the last read failed."""
         self._due_ns = until_ns
+
+    def is_learning(self, now_ns: int) -> bool:
+        """Whether the ticks are unknown and worth a burst."""
+        clock = self._trace.clock
+        return clock is not None and not clock.is_fast and clock.next_tick(now_ns) is None
+
+    @property
+    def burst_ns(self) -> int:
+        """How long a burst lasts that finds its ticks soon."""
+        return int(2 * self._period_ns)
 
     @property
     def due_ns(self) -> int:
@@ -97,20 +113,24 @@ class Schedule:
             return
         upcoming = clock.next_tick(at_ns)
         if upcoming is None:
-            self._set(at_ns + self._burst_spacing_ns(stride), 0)
+            self._set(at_ns + self._burst_spacing_ns(at_ns, stride), 0)
             return
         self._burst_left = 0
         tick_ns, half_ns = upcoming
         period_ns = clock.period_ns
-        stride = max(stride, 1.0 if at_ns < self._eager_until_ns else READ_PERIOD_S * 1e9 / period_ns)
         is_beside_tick = min(tick_ns - at_ns, period_ns - (tick_ns - at_ns)) < period_ns / 4
-        skipped_ns = round(stride - 1) * period_ns
-        self._early_ns = int(skipped_ns / 2)
+        reach = max(0, clock.reach - 1)
+        saved_ns = min(round(stride - 1), reach) * period_ns
+        usual = 0 if at_ns < self._eager_until_ns else round(READ_PERIOD_S * 1e9 / period_ns - 1)
+        skipped_ns = max(saved_ns, min(usual, reach) * period_ns)
+        self._early_ns = int(saved_ns / 2)
         if is_beside_tick:
             middle_ns = tick_ns + (0.5 if tick_ns - at_ns < period_ns / 2 else -0.5) * period_ns
-            self._set(middle_ns, period_ns / 5)
+            self._set(middle_ns + saved_ns, period_ns / 5)
         elif half_ns > NARROW_TO * period_ns:
-            self._set(tick_ns, 0)
+            # Reads come late rather than early: only now and then one before the tick narrows its other side.
+            self._narrowings += 1
+            self._set(tick_ns - (half_ns / 2 if self._narrowings % 2 else 0), 0)
         elif at_ns - self._checked_ns > max(CHECK_EVERY_NS, 4 * skipped_ns):
             self._checked_ns = at_ns
             self._checks += 1
@@ -123,10 +143,13 @@ class Schedule:
         self._due_ns = max(int(due_ns), self._read_ns + self._least_ns)
         self._slack_ns = int(min(slack_ns, self._due_ns - self._read_ns - self._least_ns))
 
-    def _burst_spacing_ns(self, stride: float) -> int:
+    def _burst_spacing_ns(self, at_ns: int, stride: float) -> int:
         clock = self._trace.clock
         assert clock is not None
-        if self._burst_left > 0:
+        if self._burst_left == 0:
+            self._burst_left, self._burst_reads = BURST_READS * BURST_TICKS, BURST_READS
+            self._burst_from_ns = at_ns + int(BURST_AGAIN_S * 1e9 * stride)
+        if at_ns >= self._burst_from_ns:
             self._burst_left -= 1
             if clock.is_too_slowly_read and self._period_ns / self._burst_reads > SHORTEST_SPACING_NS:
                 self._burst_reads *= 2

@@ -74,6 +74,12 @@ class TickClock:
         """Whether every read of late brought a change, so that there may be more ticks than reads."""
         return self._changes_in_a_row >= MANY and not self.is_fast
 
+    @property
+    def reach(self) -> int:
+        """How many ticks ahead one can still be told from its neighbours."""
+        spare_ns = CLAIMED * self.period_ns - self._half_ns
+        return max(0, int(spare_ns / max(1.0, self._period_half_ns)))
+
     def pass_over(self, after_ns: float, until_ns: float) -> None:
         """Take in that no tick came after ``after_ns`` and not later than ``until_ns``."""
         self._changes_in_a_row = 0
