@@ -1,6 +1,6 @@
-"""What measuring costs, each figure beside the bare alternative in the same run: ``make bench``.
+"""What measuring costs and how true it is, each figure beside the alternatives in the same run: ``make bench``.
 
-Prints a table, and exits with 1 where a figure is above its limit. Machines are shared and noisy: the figures are
+Prints a table, and exits with 1 where a figure is beyond its limit. Machines are shared and noisy: the figures are
 medians of interleaved trials, and where two things are compared, of pairs that follow one another.
 """
 
@@ -15,9 +15,12 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+import accuracy  # noqa: E402
 import cells  # noqa: E402
+import coverage  # noqa: E402
 import javascript  # noqa: E402
 import loading  # noqa: E402
+import memory  # noqa: E402
 import sampling  # noqa: E402
 import windows  # noqa: E402
 from figure import Figure, table  # noqa: E402
@@ -30,18 +33,35 @@ PARTS = {
     "javascript": javascript.figures,
 }
 
+TRUTH_PARTS = {
+    "accuracy": accuracy.figures,
+    "coverage": coverage.figures,
+    "memory": memory.figures,
+}
+"""Of what is said, how true it is; these take the options."""
+
 
 def main() -> int:
     """Run the chosen parts, print the table, and say by the exit code whether every limit holds."""
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="the parts to run; all where none is named")
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS, *TRUTH_PARTS], help="all where none is named")
     parser.add_argument("--json", type=Path, help="write the figures into this file too")
+    parser.add_argument("--quick", action="store_true", help="fewer trials, where that is possible")
+    parser.add_argument("--seed", type=int, default=1, help="of what is random")
+    parser.add_argument(
+        "--worst", type=int, default=0, help="accuracy, coverage: tell of so many that were off by most"
+    )
+    parser.add_argument("--simulated", action="store_true", help="accuracy: in simulated time, ours alone")
+    scenarios = parser.add_argument_group("coverage")
+    scenarios.add_argument("--scenarios", type=int, help="how many")
+    scenarios.add_argument("--kind", action="append", help="only those with this in their name; may be repeated")
+    scenarios.add_argument("--index", type=int, help="only the scenarios of this number; tells of each window")
     chosen = parser.parse_args()
     found: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in chosen.parts or PARTS:
+        for name in chosen.parts or (*PARTS, *TRUTH_PARTS):
             print(f"... {name}", file=sys.stderr, flush=True)
-            found += PARTS[name](Path(folder))
+            found += PARTS[name](Path(folder)) if name in PARTS else TRUTH_PARTS[name](Path(folder), chosen)
     print(f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {platform.system()}")
     print(table(found))
     if chosen.json:

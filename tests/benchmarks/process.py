@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,19 @@ from standins import nvml
 
 def run(script: str, folder: Path, gpus: Sequence[nvml.Gpu] = (), **arguments: Any) -> Any:
     """Run ``script`` of this folder with ``arguments`` as JSON in ``argv[1]``; return what its last line says."""
+    return run_on(nvml.Machine(gpus) if gpus else None, script, folder, **arguments)
+
+
+def run_on(machine: nvml.Machine | None, script: str, folder: Path, **arguments: Any) -> Any:
+    """As :func:`run`, on a machine whose true energy one wants to know; several may run at once."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GREENLLM_")}
-    if gpus:
-        control = folder / f"machine-{len(gpus)}-{gpus[0].latency_s}"
-        nvml.Machine(gpus).write(control)
+    if machine is not None:
+        control = folder / f"machine-{uuid.uuid4().hex}"
+        machine.write(control)
         env = {**env, **nvml.environment(nvml.build(folder / "nvml"), control), "GREENLLM_USE_METERS": "nvml"}
     env |= {
         "GREENLLM_CONFIG": str(folder / "greenllm.toml"),
-        "GREENLLM_LEDGER": str(folder / "ledger.sqlite"),
+        "GREENLLM_LEDGER": str(folder / f"ledger-{uuid.uuid4().hex}.sqlite"),
         "HF_HUB_OFFLINE": "1",
     }
     path = Path(__file__).parent / "scripts" / script
