@@ -26,6 +26,7 @@ class Course:
         knots: some around the interval, in order of time.
         index: of the knot after it.
         seen: power readings that average over much less than a tick: instants, ns, and W.
+        first_w: power that was read about when the first of the knots was: what there was before it, W.
 
     Attributes:
         mean_w, before_w, after_w: mean power in the interval, and in those beside it, W.
@@ -35,13 +36,20 @@ class Course:
         rough_w: by how much means scatter that neither steps nor slopes explain, W.
     """
 
-    def __init__(self, knots: Sequence[Knot], index: int, seen: Sequence[tuple[float, float]]) -> None:
+    def __init__(
+        self,
+        knots: Sequence[Knot],
+        index: int,
+        seen: Sequence[tuple[float, float]],
+        first_w: float | None = None,
+    ) -> None:
         self._knots = knots
         self._seen = seen
         self._means = [mean_w(left, right) for left, right in pairwise(knots)]
         self._at = index - 1
         self.mean_w = self._means[self._at]
-        self.before_w = self._means[self._at - 1] if self._at > 0 else self.mean_w
+        earlier_w = self.mean_w if first_w is None else first_w
+        self.before_w = self._means[self._at - 1] if self._at > 0 else earlier_w
         self.after_w = self._means[self._at + 1] if self._at + 1 < len(self._means) else self.mean_w
         self.rough_w = self._roughness_w()
         inside_w = [power_w for t_ns, power_w in seen if knots[self._at].t_ns < t_ns <= knots[self._at + 1].t_ns]

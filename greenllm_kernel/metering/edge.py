@@ -99,7 +99,9 @@ class Edge:
     guessed_j: float = 0.0
 
 
-def between(t_ns: int, knots: Sequence[Knot], index: int, seen: Sequence[tuple[float, float]]) -> Edge:
+def between(
+    t_ns: int, knots: Sequence[Knot], index: int, seen: Sequence[tuple[float, float]], first_w: float | None = None
+) -> Edge:
     """Return the edge at ``t_ns``, which lies between two ticks of a counter.
 
     Args:
@@ -107,11 +109,12 @@ def between(t_ns: int, knots: Sequence[Knot], index: int, seen: Sequence[tuple[f
         knots: some around it, in order of time.
         index: of the knot after the instant.
         seen: power readings that average over much less than a tick: instants, ns, and W.
+        first_w: power that was read about when the first of the knots was, W; None where there is none.
     """
     left, right = knots[index - 1], knots[index]
     span_s = (right.t_ns - left.t_ns) / 1e9
     fraction = (t_ns - left.t_ns) / (right.t_ns - left.t_ns)
-    course = Course(knots, index, seen)
+    course = Course(knots, index, seen, first_w)
     mean, before_w, after_w = course.mean_w, course.before_w, course.after_w
     least = max(course.low_w * fraction, mean - course.high_w * (1 - fraction))
     most = min(course.high_w * fraction, mean - course.low_w * (1 - fraction))

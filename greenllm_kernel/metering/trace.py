@@ -313,6 +313,7 @@ class Trace:
             self._has_moved = True
         elif self.clock:
             self.clock.pass_over(before_ns, reading.t_ns)
+            self._pin(self.clock.last_tick(reading.t_ns))
         self._stands_still = False
         self._lost_at = None
         if self._last_change_ns < reading.t_ns:
@@ -325,11 +326,23 @@ class Trace:
             return (earliest + at_ns) / 2, (at_ns - earliest) / 2
         if at_ns - before_ns < 0.9 * self._refresh_ns:
             found = self.clock.observe(before_ns, at_ns)
+            if found[1] < self._refresh_ns / 8:
+                self._pin((found[0] - self._refresh_ns, found[1]))
         else:
             found = self.clock.last_tick(at_ns) or ((earliest + at_ns) / 2, (at_ns - earliest) / 2)
         if self.clock.is_locked and self._has_loose_knots and found[1] < self._refresh_ns / 8:
             self._refine(found[0])
         return found
+
+    def _pin(self, tick: tuple[float, float] | None) -> None:
+        """Put the last knot on the tick that its value is now known to be of, where its read was too close to tell."""
+        assert self.clock is not None
+        last = self._knots[-1]
+        if tick is None or not self.clock.is_locked or last.half_ns <= max(tick[1], self._refresh_ns / 8):
+            return
+        is_near = abs(tick[0] - last.t_ns) <= last.half_ns + tick[1] + self._refresh_ns / 8
+        if is_near and (len(self._knots) < 2 or tick[0] > self._knots[-2].t_ns):
+            self._knots[-1] = replace(last, t_ns=tick[0], half_ns=tick[1])
 
     def _refine(self, tick_ns: float) -> None:
         """Move knots placed before the clock was locked onto the ticks it now knows."""
@@ -409,7 +422,8 @@ class Trace:
         around = [self._knots[at] for at in range(first, last)]
         if self._counts:
             seen = self._powers.between(around[0].t_ns, around[-1].t_ns) if self._powers.sees_inside_ticks else []
-            return between(t_ns, around, index - first, seen)
+            before_w = self._powers.first_w if first == 0 and self._powers.sees_inside_ticks and self._powers else None
+            return between(t_ns, around, index - first, seen, before_w)
         by = self._powers.averaging()
         reach_ns = by.window_s * 1e9 + self._period_ns
         around_w = [power_w for _, power_w in self._powers.between(t_ns - reach_ns, t_ns + reach_ns)]
