@@ -53,7 +53,7 @@ class measure:  # noqa: N801  (used like a function)
         self._open: list[Run] = []
 
     def __enter__(self) -> Run:
-        session = self._session or Session.current()
+        session = self._session if self._session is not None and self._session.is_here else Session.current()
         if session.configuration.wait_for_gpu:
             wait_for_queued_work()  # an error of earlier work is not this window's
         run = session.open(self._name or "window", self._stage)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from greenllm_kernel.accounting.intensity import IntensityLookup
+from greenllm_kernel.accounting.kept_records import KeptRecords
 from greenllm_kernel.accounting.labels import Labels
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run, innermost
@@ -36,9 +37,6 @@ PROGRESS_EVERY_S = 2.0
 
 MOST_WARNINGS = 50
 """Warnings kept; what goes wrong anew at each try should not fill the memory."""
-
-KEPT_RECORDS = 10_000
-"""Settled records a session keeps in memory; the ledger has all."""
 
 AT_EXIT_TIMEOUT_S = 3.0
 """How long a process that ends waits for its last records to settle, s."""
@@ -82,7 +80,7 @@ class Session:
         self._run_prefix = uuid.uuid4().hex[:16]
         self._run_numbers = itertools.count(1)
         self._runs: list[Run] = []
-        self._records: list[Record] = []
+        self._records = KeptRecords()
         self._has_checked_meters = False
         self._lock = threading.RLock()
         self._wake = threading.Event()
@@ -166,9 +164,9 @@ class Session:
 
     @property
     def records(self) -> Sequence[Record]:
-        """Settled records of this session, oldest first."""
+        """Settled records of this session, oldest first; the last ten thousand, and power over time of the latest."""
         with self._lock:
-            return list(self._records)
+            return self._records.all()
 
     @property
     def intensity(self) -> CarbonIntensity | None:
@@ -306,7 +304,6 @@ class Session:
                 record = run.fix()
                 with self._lock:
                     self._records.append(record)
-                    del self._records[:-KEPT_RECORDS]
                 self.plugins.call("greenllm_record", record=record)
         self.span.settle()
         self._check_meters()

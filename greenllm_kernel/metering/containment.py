@@ -14,7 +14,12 @@ def around(channels: Iterable[Channel]) -> dict[str, list[str]]:
     Of two that each contain the other (a wall plug and a battery both have the whole machine), the first is around.
     """
     channels = list(channels)
-    named = {channel.id: [channel.inside] if channel.inside else [] for channel in channels}
+    named: dict[str, list[str]] = {}
+    for channel in channels:
+        # Of channels that each name the other, directly or in a ring, the last one contains the rest.
+        container = channel.inside
+        is_ring = container == channel.id or (container is not None and is_contained(container, named, {channel.id}))
+        named[channel.id] = [container] if container and not is_ring else []
     outer = {key: list(ids) for key, ids in named.items()}
     for number, channel in enumerate(channels):
         for place, other in enumerate(channels):

@@ -10,7 +10,8 @@ class Knot:
     """An instant at which the cumulative energy is known.
 
     ``half_ns`` is the half-width of the instant's interval. ``variance_j2`` (what interpolated power, resets and
-    gaps have added) and ``gap_ns`` (time without valid readings) accumulate since the trace began.
+    gaps have added), ``gap_ns`` (time without valid readings) and ``guessed_j`` (what was bridged in that time, J)
+    accumulate since the trace began.
     """
 
     t_ns: float
@@ -18,6 +19,7 @@ class Knot:
     half_ns: float
     variance_j2: float
     gap_ns: float
+    guessed_j: float = 0.0
 
 
 def mean_w(left: Knot, right: Knot) -> float:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from greenllm_kernel.metering.meter import Channel
+from greenllm_kernel.metering.plausible import LIKELY_W, unseen_j
 
-KEPT_POWERS = 1500
-"""Readings kept in memory: over two minutes at 10 a second."""
+KEPT_POWERS = 600
+"""Readings kept in memory: a minute at 10 a second."""
 
 MOST_POWERS = 64
 """Readings around an edge that are looked at."""
@@ -94,6 +95,8 @@ class Powers:
         self._points: deque[tuple[float, float]] = deque(maxlen=KEPT_POWERS)
         self._liveliness = 0.0
         self._same_s = 0.0
+        self.highest_w = LIKELY_W[channel.component]
+        """The highest power seen so far, W; until more was seen, what such a channel may be believed to draw."""
 
     def __bool__(self) -> bool:
         return bool(self._points)
@@ -112,17 +115,27 @@ class Powers:
         """The latest reading, W."""
         return self._points[-1][1]
 
+    @property
+    def last_ns(self) -> float:
+        """The instant at which the latest reading was true, ns."""
+        return self._points[-1][0]
+
     def add(self, t_ns: float, power_w: float) -> Stretch | None:
         """Take in a reading that was true at ``t_ns``; return the stretch since the one before."""
         previous = self._points[-1] if self._points else None
         self._points.append((t_ns, power_w))
+        self.highest_w = max(self.highest_w, power_w)
         if previous is None:
             return None
         span_s = (t_ns - previous[0]) / 1e9
         mean_w = (power_w + previous[1]) / 2
-        is_gap = span_s > max(5 * self._period_s, GAP_S)
-        spread_w = 2 * mean_w if is_gap else self._unseen_spread_w(previous[1], power_w, span_s)
-        variance_j2 = (spread_w * span_s) ** 2 / 12 + self._noise_w2() * span_s**2
+        sure_s = max(5 * self._period_s, GAP_S)
+        is_gap = span_s > sure_s
+        if is_gap:
+            unseen_j2 = unseen_j(mean_w, span_s, self.highest_w, sure_s) ** 2 / 3
+        else:
+            unseen_j2 = (self._unseen_spread_w(previous[1], power_w, span_s) * span_s) ** 2 / 12
+        variance_j2 = unseen_j2 + self._noise_w2() * span_s**2
         return Stretch(mean_w * span_s, variance_j2 + self._frozen_j2(previous[1], power_w, span_s), is_gap)
 
     def between(self, start_ns: float, end_ns: float) -> list[tuple[float, float]]:

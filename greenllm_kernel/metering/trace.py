@@ -40,8 +40,8 @@ SHOWN_SPACING_S = 0.04
 STALE_S = 2.0
 """A power older than this, and than one and a half periods of its sensor, is not shown as the power now."""
 
-KEPT_KNOTS = 1500
-"""Knots kept in memory: over two minutes at 10 a second. Open windows keep their own opening edge."""
+KEPT_KNOTS = 600
+"""Knots kept in memory: a minute at 10 a second. Open windows keep their own opening edge."""
 
 AROUND = 6
 """Knots on each side of an edge that tell what power does around it."""

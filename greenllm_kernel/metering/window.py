@@ -24,6 +24,10 @@ SETTLE_TIMEOUT_S = 3.0
 LONGEST_SETTLE_S = 90.0
 """... and where a sensor is slower than that, after two of its refreshes, but no later than this."""
 
+LOOK_SPACING_S = 0.5
+"""Of the time between two looks whether a window is settled, so much counts as waiting, s: a cell that holds the GIL in
+C lets neither the sampler nor who looks do anything, and in a suspended machine nothing runs at all."""
+
 KEEP_EDGE_AFTER_S = 10.0
 """An open window keeps its opening edge itself from this age on: traces forget."""
 
@@ -70,6 +74,8 @@ class Window:
         self._asleep_after_s: float | None = None
         self._is_held = False
         self._is_nudged = False
+        self._looked_ns: int | None = None
+        self._waited_ns = 0
 
     def shut(self, closed_ns: int | None = None) -> None:
         """Store the closing instant: now, where none is given; the second time has no effect."""
@@ -120,7 +126,7 @@ class Window:
         """Whether later readings would not change what is known (or are no longer waited for)."""
         if self.closed_ns is None:
             return False
-        if time.monotonic_ns() - self.closed_ns > self._patience_s() * 1e9:
+        if self._waited_s() > self._patience_s():
             return True
         if not self._sampler.has_found:
             return False
@@ -132,6 +138,14 @@ class Window:
             return False
         channel_ids = [trace.channel.id for trace in self._sampler.traces]
         return self._sampler.attribution.is_settled(channel_ids, self.closed_ns)
+
+    def _waited_s(self) -> float:
+        """Return for how long readings have been waited for, s."""
+        now_ns = time.monotonic_ns()
+        if self._looked_ns is not None:
+            self._waited_ns += min(now_ns - self._looked_ns, int(LOOK_SPACING_S * 1e9))
+        self._looked_ns = now_ns
+        return self._waited_ns / 1e9
 
     def _patience_s(self) -> float:
         """Return how long readings are waited for: two refreshes of the slowest sensor, within limits."""
@@ -187,7 +201,7 @@ class Window:
         elif fault is None:
             fault = f"readings for {100 * coverage:.0f} % of the time only"
         if self.asleep_s > 0:
-            asleep = f"the machine was suspended for {self.asleep_s:.3g} s meanwhile; what it drew then is not in it"
+            asleep = f"the machine was suspended for {self.asleep_s:.0f} s meanwhile; what it drew then is not in it"
             fault = f"{fault}; {asleep}" if fault else asleep
         if coverage == 0.0 and duration_ns > 1e9:
             return Draw(trace.channel, reader.name, None, 0.0, True, fault)

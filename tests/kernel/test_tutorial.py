@@ -110,6 +110,12 @@ def test_a_token_costs_less_in_one_batch(tutorial: Tutorial) -> None:
     assert one_batch.energy_j_per_unit < one_by_one.energy_j_per_unit
 
 
+def test_repeating_gives_the_energy_of_one_batch_with_both_intervals(tutorial: Tutorial) -> None:
+    said = re.search(r"[\d.]+ ± [\d.]+ J per loop \(95 %; repeatability ± [\d.]+ J", tutorial.text("repeat"))
+
+    assert said, tutorial.text("repeat")
+
+
 def test_the_hottest_cell_is_named_and_the_power_plotted(tutorial: Tutorial) -> None:
     assert re.search("The hottest cell is “(imports|train)”", tutorial.text("hottest"))
     assert any("image/png" in output.get("data", {}) for output in tutorial.cells["plot"].outputs)

@@ -3,6 +3,9 @@
  * It has the functions, structures and numbers of nvml.h that the tests need, no more. What the machine is like
  * stands in a text file named by NVML_STANDIN (written by nvml.py), read at nvmlInit and again when it changes:
  * one "key value" a line, "N.key value" for GPU N. Times are seconds of CLOCK_MONOTONIC after "epoch_ns".
+ *
+ * While the driver is reloaded (from "unloaded_from_s" to "unloaded_until_s") nothing answers; afterwards it answers who
+ * has called nvmlInit since, and counters have begun anew.
  */
 #define _GNU_SOURCE
 #include <math.h>
@@ -16,7 +19,7 @@
 
 enum {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4,
-    NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, GPU_IS_LOST = 15
+    NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15
 };
 enum { GPU_UTILIZATION_SAMPLES = 1 };
 enum { FIELD_TOTAL_ENERGY = 83, FIELD_POWER_AVERAGE = 185, FIELD_POWER_INSTANT = 186 };
@@ -63,6 +66,8 @@ static int gpu_count, init_error, initialised;
 static long long epoch_ns;
 static struct timespec read_of;
 static double looked_at_s = -1e18;
+static double unloaded_from_s, unloaded_until_s;
+static long long initialised_ns;
 
 static long long now_ns(void) {
     struct timespec t;
@@ -134,6 +139,8 @@ static void read_machine(void) {
             if (!strcmp(key, "count")) gpu_count = atoi(value);
             if (!strcmp(key, "init_error")) init_error = atoi(value);
             if (!strcmp(key, "epoch_ns")) epoch_ns = atoll(value);
+            if (!strcmp(key, "unloaded_from_s")) unloaded_from_s = strtod(value, NULL);
+            if (!strcmp(key, "unloaded_until_s")) unloaded_until_s = strtod(value, NULL);
         }
     }
     fclose(file);
@@ -168,6 +175,10 @@ static double last_tick_s(double t_s, double period_s, double phase_s) {
 
 static unsigned long long counter_mj(const Gpu *gpu, double t_s) {
     double tick_s = last_tick_s(t_s, gpu->counter_period_s, gpu->counter_phase_s);
+    if (t_s >= unloaded_until_s && unloaded_until_s > 0.0) {
+        double since_j = energy_j(gpu, fmax(tick_s, unloaded_until_s)) - energy_j(gpu, unloaded_until_s);
+        return (unsigned long long)(gpu->gain * since_j * 1000.0);
+    }
     return (unsigned long long)((gpu->counter_offset_j + gpu->gain * energy_j(gpu, tick_s)) * 1000.0);
 }
 
@@ -176,12 +187,19 @@ static unsigned int power_mw(const Gpu *gpu, double t_s, double window_s) {
     return (unsigned int)(gpu->gain * (energy_j(gpu, tick_s) - energy_j(gpu, tick_s - window_s)) / window_s * 1000.0);
 }
 
+static int is_unloaded(double t_s) { return unloaded_from_s <= t_s && t_s < unloaded_until_s; }
+
+static int is_reloaded_since_init(double t_s) {
+    return unloaded_until_s > 0.0 && t_s >= unloaded_until_s && (initialised_ns - epoch_ns) * 1e-9 < unloaded_until_s;
+}
+
 /* Takes as long as a call takes; *t_s becomes the instant half-way through, at which the sensor is read. */
 static nvmlReturn_t ask(Gpu *gpu, double *t_s) {
     if (!initialised) return UNINITIALIZED;
     if (gpu < gpus || gpu >= gpus + gpu_count) return INVALID_ARGUMENT;
     look_again();
     *t_s = now_s();
+    if (is_unloaded(*t_s) || is_reloaded_since_init(*t_s)) return UNINITIALIZED;
     if (gpu->hang_s > 0.0 && *t_s >= gpu->hang_at_s && !__sync_lock_test_and_set(&gpu->hung, 1)) rest(gpu->hang_s);
     if (*t_s >= gpu->lost_at_s) return GPU_IS_LOST;
     *t_s += gpu->latency_s / 2;
@@ -199,9 +217,11 @@ nvmlReturn_t nvmlInitWithFlags(unsigned int flags) {
     gpu_count = 0;
     init_error = SUCCESS;
     read_machine();
-    if (init_error == SUCCESS) initialised++;
+    nvmlReturn_t result = is_unloaded(now_s()) ? DRIVER_NOT_LOADED : init_error;
+    if (result == SUCCESS) initialised++;
+    initialised_ns = now_ns();
     pthread_mutex_unlock(&lock);
-    return init_error;
+    return result;
 }
 
 nvmlReturn_t nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
@@ -220,7 +240,7 @@ const char *nvmlErrorString(nvmlReturn_t result) {
         case NO_PERMISSION: return "Insufficient Permissions";
         case NOT_FOUND: return "Not Found";
         case GPU_IS_LOST: return "GPU is lost";
-        case 9: return "Driver Not Loaded";
+        case DRIVER_NOT_LOADED: return "Driver Not Loaded";
         case 18: return "Driver/library version mismatch";
         default: return "Unknown Error";
     }

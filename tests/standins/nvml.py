@@ -143,15 +143,17 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """What NVML shows. All times of the GPUs count from ``epoch_ns`` of ``time.monotonic_ns()``."""
+    """What NVML shows. All times count from ``epoch_ns`` of ``time.monotonic_ns()``; ``unloaded_s``: a driver reload."""
 
     gpus: Sequence[Gpu] = (Gpu(),)
     init_error: int = 0
+    unloaded_s: tuple[float, float] = (0.0, 0.0)
     epoch_ns: int = field(default_factory=time.monotonic_ns)
 
     def write(self, control: Path) -> None:
         """Make the stand-in behave like this machine, also one that runs already (within 50 ms)."""
         lines = [f"count {len(self.gpus)}", f"init_error {self.init_error}", f"epoch_ns {self.epoch_ns}"]
+        lines += [f"unloaded_from_s {self.unloaded_s[0]}", f"unloaded_until_s {self.unloaded_s[1]}"]
         for index, gpu in enumerate(self.gpus):
             names = [column.name for column in fields(gpu) if column.name not in ("processes", "parts")]
             values = {name: getattr(gpu, name) for name in names}

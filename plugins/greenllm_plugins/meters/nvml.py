@@ -6,7 +6,8 @@ import math
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +31,9 @@ UPDATE_PERIOD_S = 0.1
 
 GAIN_UNCERTAINTY = 0.05 / math.sqrt(3.0)
 """Relative standard uncertainty of a card's sensor: within 5 %, taken as rectangular (arXiv:2312.02741; GUM 4.3.7)."""
+
+REOPEN_S = 1.0
+"""How often it is tried to start the library anew after the driver has gone, s."""
 
 _REMEDIES = {
     "NVML_ERROR_LIBRARY_NOT_FOUND": (
@@ -135,6 +139,7 @@ class NvmlMeter:
         self._asked_about: frozenset[int] = frozenset()
         self._is_contained = is_contained()
         self._shows_own_processes = False
+        self._reopen_at = 0.0
 
     def channels(self) -> Sequence[Channel]:
         """Return a channel for each GPU, in the driver's order."""
@@ -192,9 +197,31 @@ class NvmlMeter:
                 values = read()
             except self._nvml.NVMLError as error:
                 fault = _described(self._nvml, error)
+                self._reopen_after(error)
                 return [Reading(channel.id, kind, math.nan, t_ns, fault) for kind in channel.provides]
             readings.extend(Reading(channel.id, kind, value, t_ns) for kind, value in values.items())
         return readings
+
+    def _reopen_after(self, error: Any) -> None:
+        """Start the library anew where the driver was unloaded: from then on it answers no old handle."""
+        if error.value not in (self._nvml.NVML_ERROR_UNINITIALIZED, self._nvml.NVML_ERROR_DRIVER_NOT_LOADED):
+            return
+        if time.monotonic() < self._reopen_at:
+            return
+        self._reopen_at = time.monotonic() + REOPEN_S
+        with suppress(self._nvml.NVMLError):
+            self._nvml.nvmlShutdown()
+        with suppress(self._nvml.NVMLError):  # it is not back yet, which each reading says
+            self._nvml.nvmlInit()
+            self.devices = [self._reopened(device) for device in self.devices]
+            self._by_id = {device.channel.id: device for device in self.devices}
+
+    def _reopened(self, device: Device) -> Device:
+        if device.use is None:
+            return device
+        handle = self._nvml.nvmlDeviceGetHandleByUUID(device.channel.id.removeprefix("gpu:"))
+        use = ProcessUse(self._nvml, handle, device.channel.id, _is_partitioned(self._nvml, handle))
+        return replace(device, reads=ways(self._nvml, handle)[1], use=use)
 
 
 def _device(nvml: ModuleType, index: int, suffix: str) -> Device:

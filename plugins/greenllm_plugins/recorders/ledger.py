@@ -19,6 +19,9 @@ WRITE_EVERY_S = 0.2
 FULL_BATCH = 500
 """Waiting records that are written without waiting for more."""
 
+FORK_PATIENCE_S = 1.0
+"""How long a fork waits for a write to end, s: SQLite must not be forked in the middle of something."""
+
 MOST_WAITING = 1000
 """Records kept in memory while the ledger cannot be written; beyond that the oldest are lost."""
 
@@ -37,6 +40,8 @@ class LedgerRecorder:
         self._next_write_at = 0.0
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
+        self._forking: int | None = None
+        self._inherited: list[Ledger] = []
 
     @hookimpl
     def greenllm_record(self, record: Record) -> None:
@@ -65,6 +70,28 @@ class LedgerRecorder:
                 self._write()
             finally:
                 self._let_go()
+
+    def before_fork(self) -> None:
+        """Let the write that is under way end."""
+        if self._lock.acquire(timeout=FORK_PATIENCE_S):
+            self._forking = threading.get_ident()
+
+    def after_fork_here(self) -> None:
+        """Go on, in the process that has forked."""
+        if self._forking == threading.get_ident():
+            self._forking = None
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: what waits is the parent's, and its connection may neither be used nor closed here.
+
+        (https://www.sqlite.org/howtocorrupt.html, 2.6.)
+        """
+        self._lock, self._forking = threading.Lock(), None
+        self._waiting, self._timer, self._next_write_at = {}, None, 0.0
+        if self._ledger is not None:
+            self._inherited.append(self._ledger)
+            self._ledger = None
 
     def _keep(self, record: Record) -> None:
         row = row_of(record)  # a record that cannot be kept is refused here and holds up no other
@@ -125,3 +152,10 @@ _recorder = LedgerRecorder()
 greenllm_record = _recorder.greenllm_record
 greenllm_progress = _recorder.greenllm_progress
 greenllm_end = _recorder.greenllm_end
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_recorder.before_fork,
+        after_in_parent=_recorder.after_fork_here,
+        after_in_child=_recorder.after_fork_in_child,
+    )

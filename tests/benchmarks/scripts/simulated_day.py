@@ -19,7 +19,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from greenllm_kernel.accounting.run import Run
-from greenllm_kernel.accounting.session import KEPT_RECORDS, Session
+from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading
 from greenllm_kernel.plugins import Plugins
@@ -76,7 +76,6 @@ def main(channels: int, hours: float, cell_every_s: float, cell_s: float) -> Non
     def settled(number: int, run: Run) -> None:
         run.close()
         records.append(run.fix())
-        del records[:-KEPT_RECORDS]
         if not after_first_hour and simulated.now_ns - START_NS > 3600e9:
             gc.collect()
             after_first_hour.append(psutil.Process().memory_info().rss - before)
