@@ -86,6 +86,7 @@ class Counter:
         self._still_s = 0.0
         self._previous_w = 0.0
         self._broken: _Course | None = None
+        self._unsure_j = 0.0
         self._is_doubted = False
 
     def forget(self) -> None:
@@ -116,16 +117,20 @@ class Counter:
             self._still_s = elapsed_s
             self._age(seconds)
             return Step(0.0)
-        limit_w = max(PLAUSIBLE_RATIO * max(self.highest_w, self._previous_w, rate_w), PEAK_RATIO * self._likely_w)
+        limit_w = max(PLAUSIBLE_RATIO * max(self.highest_w, self._previous_w), PEAK_RATIO * self._likely_w)
         span_s = max(elapsed_s + self._period_s, LEAST_SPAN_S)
         if not self._is_doubted and value_j < last_j and self._is_slip(last_j - value_j, value_j, limit_w * span_s):
             self._still_s = elapsed_s
             self._age(seconds)
             return Step(0.0)
         self._age(seconds)
-        step = None if self._is_doubted else self._believed(value_j, last_j, elapsed_s, limit_w, span_s, rate_w)
-        if step is None and not self._is_doubted:
-            step = self._returned(value_j, limit_w)
+        step = None
+        if not self._is_doubted:
+            # What has begun at 0 since cannot be back so soon where it was far from 0.
+            is_far = self._broken is not None and self._broken.last_j > limit_w * RETURN_S
+            step = self._returned(value_j, limit_w) if is_far else None
+            step = step or self._believed(value_j, last_j, elapsed_s, limit_w, span_s, rate_w)
+            step = step or self._returned(value_j, limit_w)
         if step is None:
             step = self._guessed(value_j, value_j - last_j, elapsed_s, span_s, rate_w, limit_w)
             if self._broken is None and not self._is_doubted:
@@ -136,6 +141,8 @@ class Counter:
         self._last_j = value_j
         self._still_s = 0.0
         self._is_doubted = False
+        if not step.is_break:
+            self._unsure_j = 0.0
         self._learn(0.0 if step.is_break or step.is_return else step.joules / span_s)
         return step
 
@@ -177,15 +184,19 @@ class Counter:
         self, value_j: float, delta_j: float, seconds: float, span_s: float, rate_w: float, limit_w: float
     ) -> Step:
         """Guess the energy by the power before; it may be off by all of that, and by what the counter claims."""
-        joules = rate_w * seconds
-        unsure_j = unseen_j(rate_w, seconds, max(self.highest_w, self._likely_w))
+        is_unknown = rate_w == 0 == self.highest_w
+        rate_w = min(rate_w, max(self.highest_w, self._likely_w))
+        joules = (self._likely_w / 2 if is_unknown else rate_w) * seconds
+        unsure_j = joules if is_unknown else unseen_j(rate_w, seconds, max(self.highest_w, self._likely_w))
         if delta_j < 0 and not self._is_doubted and value_j <= limit_w * span_s:
             joules = max(joules, value_j)  # it has begun at 0 since, and this much it has counted
         elif 0 < delta_j <= self._absurd_w * span_s and not self._is_doubted:
-            if rate_w == 0 == self.highest_w:
-                joules = delta_j / 2  # nothing was seen before that speaks for one or the other
+            joules = delta_j / 2 if is_unknown else joules  # nothing speaks for the one or the other
             unsure_j = max(unsure_j, delta_j - joules)
-        return Step(joules, variance_j2=unsure_j**2 / 3, is_break=True, guessed_j=joules)
+        # Guesses in a row have one cause: what is unsure of them adds up, and not in squares.
+        before_j, self._unsure_j = self._unsure_j, self._unsure_j + unsure_j
+        variance_j2 = (self._unsure_j**2 - before_j**2) / 3
+        return Step(joules, variance_j2=variance_j2, is_break=True, guessed_j=joules)
 
     def _is_slip(self, back_j: float, value_j: float, plausible_j: float) -> bool:
         """Whether the counter went back by so little, and so far from 0, that it has neither wrapped nor been reset."""

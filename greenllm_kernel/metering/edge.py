@@ -258,7 +258,7 @@ def random_uncertainty_j(opening: Edge, closing: Edge) -> float:
     edges_j2 = opening.variance_j2 + closing.variance_j2
     if opening.after_ns == closing.after_ns:
         edges_j2 = min(edges_j2, _within_j2(opening, closing))
-    if opening.lag_s or closing.lag_s:
+    if opening.smear_s or closing.smear_s:
         edges_j2 += _averaged_j2(opening, closing, duration_s)
         # However little readings tell of so short a time, power did not leave the range that was seen of late.
         range_w = max(opening.range_w, closing.range_w) + UNSEEN_SHARE * max(opening.high_w, closing.high_w)

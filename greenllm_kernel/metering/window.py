@@ -203,9 +203,9 @@ class Window:
         if self.asleep_s > 0:
             asleep = f"the machine was suspended for {self.asleep_s:.0f} s meanwhile; what it drew then is not in it"
             fault = f"{fault}; {asleep}" if fault else asleep
-        if coverage == 0.0 and duration_ns > 1e9:
-            return Draw(trace.channel, reader.name, None, 0.0, True, fault)
         energy = trace.energy(start, closing)
+        if coverage == 0.0 and (duration_ns > 1e9 or energy.value_j == 0):
+            return Draw(trace.channel, reader.name, None, 0.0, True, fault)
         baseline = self._sampler.baselines.of(trace.channel)
         idle = baseline.energy(trace.channel.id, energy, (closing.t_ns - start.t_ns) / 1e9) if baseline else None
         share_j = self._share_j(trace.channel, energy, idle, closing_ns)

@@ -143,7 +143,10 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """What NVML shows. All times count from ``epoch_ns`` of ``time.monotonic_ns()``; ``unloaded_s``: a driver reload."""
+    """What NVML shows. All times count from ``epoch_ns`` of ``time.monotonic_ns()``.
+
+    While the driver is loaded anew, ``unloaded_s`` (from and to), nothing answers; counters then begin at 0.
+    """
 
     gpus: Sequence[Gpu] = (Gpu(),)
     init_error: int = 0

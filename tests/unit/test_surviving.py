@@ -1,4 +1,4 @@
-"""What a session survives, in simulated time: held interpreters, suspended machines, resets, a day, a clock set back."""
+"""What a session survives: held interpreters, suspended machines, lost devices, a whole day, a clock that is set."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -302,7 +303,7 @@ def test_setting_the_clock_between_runs_and_within_them_loses_nothing(start, wal
     for record, slept_s in zip(runs, (0.5, 0.4, 0.3), strict=True):
         assert record.duration_s == pytest.approx(slept_s, abs=0.1)
         assert record.channels[1].energy.value_j == pytest.approx(200.0 * record.duration_s, rel=0.1)
-    for earlier, later in zip(runs, runs[1:], strict=False):
+    for earlier, later in pairwise(runs):
         assert later.started_at >= earlier.started_at + timedelta(seconds=earlier.duration_s - 1e-3)
     assert runs[0].started_at <= inside.started_at
     sums = total(runs)
