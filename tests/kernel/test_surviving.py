@@ -21,6 +21,8 @@ from standins.rapl import SERVER, build
 HELD_S = float(os.environ.get("GREENLLM_TEST_HELD_S", "8"))
 """How long a cell holds the interpreter, s; a minute is what it should survive."""
 
+SHORTLY_S = min(HELD_S, 4.0)
+
 HOLD = """
 #include <time.h>
 
@@ -32,7 +34,9 @@ void hold(double seconds) {
 }
 """
 
-CELL = f"%%energy -o window held\nlibrary.hold(ctypes.c_double({HELD_S}))"
+AT_ONCE = "%%energy -o window held\nlibrary.hold(ctypes.c_double({}))"
+
+AFTER_A_READING = "%%energy -o window held\ntime.sleep(0.3)\nlibrary.hold(ctypes.c_double({}))"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,8 @@ def started(tmp_path):
 
     yield start
     for kernel in kernels:
-        kernel.close()
+        if kernel.manager.is_alive():
+            kernel.close()
 
 
 def load(kernel: LiveKernel, library: str) -> None:
@@ -69,6 +74,12 @@ def settled(kernel: LiveKernel) -> dict:
     """Return the record of the last cell, once it is settled."""
     assert kernel.run("window.settle(10).settled").result == "True"
     return eval(kernel.run("window.record.to_dict()").result)
+
+
+def true_energy_j(kernel: LiveKernel, machine: nvml.Machine) -> float:
+    """Return what the first card really drew in the last cell, J."""
+    opened_ns, closed_ns = eval(kernel.run("window.opened_ns, window.closed_ns").result)
+    return machine.true_energy_j(0, opened_ns, closed_ns)
 
 
 def assert_it_goes_on(kernel: LiveKernel) -> None:
@@ -92,18 +103,25 @@ def test_a_cell_that_holds_the_interpreter_is_right_by_its_cards_counter(tmp_pat
     kernel = started(**environment, GREENLLM_USE_METERS="nvml")
     load(kernel, library)
     began = time.monotonic()
-    kernel.run(CELL, timeout=HELD_S + 60.0)
+    kernel.run(AFTER_A_READING.format(HELD_S), timeout=HELD_S + 60.0)
     assert time.monotonic() - began < HELD_S + 5.0
-    record = settled(kernel)
-    opened_ns, closed_ns = eval(kernel.run("window.opened_ns, window.closed_ns").result)
-    truth_j = machine.true_energy_j(0, opened_ns, closed_ns)
+    record, truth_j = settled(kernel), true_energy_j(kernel, machine)
     low_j, high_j = record["energy"]["interval_j"]
     assert record["energy"]["gross_j"] == pytest.approx(truth_j, rel=0.03)
     assert low_j <= truth_j <= high_j
     assert record["energy"]["provenance"] == "measured"
     assert record["energy"]["unavailable"] == []
-    assert record["duration_s"] == pytest.approx(HELD_S, abs=0.5)
+    assert record["duration_s"] == pytest.approx(HELD_S + 0.3, abs=0.5)
     assert_it_goes_on(kernel)
+    # Where nothing could be read before the interpreter was held, the counter's first value is of its end.
+    kernel.listen_until_quiet()
+    kernel.run(AT_ONCE.format(SHORTLY_S), timeout=HELD_S + 60.0)
+    record, truth_j = settled(kernel), true_energy_j(kernel, machine)
+    if record["energy"]["gross_j"] is not None:
+        low_j, high_j = record["energy"]["interval_j"]
+        assert low_j <= truth_j <= high_j
+    is_measured = record["energy"]["provenance"] == "measured"
+    assert record["energy"]["unavailable"] == ([] if is_measured else [machine.channel_id(0)])
 
 
 @contextmanager
@@ -115,11 +133,15 @@ def counting(tree, power_w: float) -> Iterator[None]:
     began = time.monotonic()
 
     def count() -> None:
-        while not over.wait(0.001):
-            joules = 100.0 + power_w * (time.monotonic() - began)
-            os.pwrite(file, f"{int(joules * 1e6) % span_uj:015d}\n".encode(), 0)
+        joules = 100.0 + power_w * (time.monotonic() - began)
+        os.pwrite(file, f"{int(joules * 1e6) % span_uj:015d}\n".encode(), 0)
 
-    thread = threading.Thread(target=count)
+    def count_on() -> None:
+        while not over.wait(0.001):
+            count()
+
+    count()
+    thread = threading.Thread(target=count_on)
     thread.start()
     try:
         yield
@@ -130,30 +152,24 @@ def counting(tree, power_w: float) -> Iterator[None]:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the tree is Linux's")
-@pytest.mark.parametrize("span_j", [200.0, 262143.0])
-def test_turns_of_a_package_unseen_while_the_interpreter_is_held_widen_the_interval(tmp_path, started, library, span_j):
+def test_turns_of_a_package_unseen_while_the_interpreter_is_held_widen_the_interval(tmp_path, started, library):
     names = {zone: name for zone, name in SERVER.items() if zone == "intel-rapl:0"}
+    span_j = 100.0
     tree = build(tmp_path / "tree", names, span_uj=int(span_j * 1e6))
     (tmp_path / "greenllm.toml").write_text(f'use_meters = ["rapl"]\n[meters.rapl]\nroot = "{tree.root}"\n')
     power_w = 95.0
     with counting(tree, power_w):
         kernel = started(GREENLLM_USE_METERS="rapl")
         load(kernel, library)
-        kernel.run(CELL, timeout=HELD_S + 60.0)
+        kernel.run(AFTER_A_READING.format(SHORTLY_S), timeout=HELD_S + 60.0)
         record = settled(kernel)
-        assert_it_goes_on(kernel)
     truth_j = power_w * record["duration_s"]
     low_j, high_j = record["energy"]["interval_j"]
     assert low_j <= truth_j <= high_j
-    if span_j < truth_j:
-        assert high_j - low_j > span_j
-        assert record["energy"]["provenance"] == "estimated"
-        assert record["energy"]["unavailable"] == ["cpu:package-0"]
-        assert record["channels"][0]["coverage"] < 0.2
-    else:
-        assert record["energy"]["gross_j"] == pytest.approx(truth_j, rel=0.05)
-        assert record["energy"]["provenance"] == "measured"
-        assert record["energy"]["unavailable"] == []
+    assert high_j - low_j > span_j
+    assert record["energy"]["provenance"] == "estimated"
+    assert record["energy"]["unavailable"] == ["cpu:package-0"]
+    assert record["channels"][0]["coverage"] < 0.2
 
 
 def test_power_alone_says_that_it_knows_little_of_a_cell_that_holds_the_interpreter(tmp_path, started, library):
@@ -164,10 +180,8 @@ def test_power_alone_says_that_it_knows_little_of_a_cell_that_holds_the_interpre
     environment = nvml.environment(nvml.build(tmp_path / "lib"), control)
     kernel = started(**environment, GREENLLM_USE_METERS="nvml")
     load(kernel, library)
-    kernel.run(CELL, timeout=HELD_S + 60.0)
-    record = settled(kernel)
-    opened_ns, closed_ns = eval(kernel.run("window.opened_ns, window.closed_ns").result)
-    truth_j = machine.true_energy_j(0, opened_ns, closed_ns)
+    kernel.run(AFTER_A_READING.format(SHORTLY_S), timeout=HELD_S + 60.0)
+    record, truth_j = settled(kernel), true_energy_j(kernel, machine)
     assert record["energy"]["unavailable"] == [machine.channel_id(0)]
     assert record["channels"][0]["coverage"] < 0.2
     assert "of the time only" in record["channels"][0]["fault"] or record["energy"]["gross_j"] is None
@@ -175,7 +189,6 @@ def test_power_alone_says_that_it_knows_little_of_a_cell_that_holds_the_interpre
         low_j, high_j = record["energy"]["interval_j"]
         assert low_j <= truth_j <= high_j
         assert record["energy"]["provenance"] == "estimated"
-    assert_it_goes_on(kernel)
 
 
 def test_a_cell_that_starts_processes_of_every_sort_is_measured_once(started):

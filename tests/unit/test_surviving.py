@@ -283,7 +283,7 @@ def wall(monkeypatch):
     return clock
 
 
-@pytest.mark.parametrize("step_s", [3600.0, -3600.0, -0.3, -86400.0])
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0, -0.3])
 def test_setting_the_clock_between_runs_and_within_them_loses_nothing(start, wall, step_s):
     session, recorder = start(two_gpus())
     session.find_meters()
