@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from greenllm_kernel.metering.baseline import Baseline, Basis, How
+from greenllm_kernel.metering.idle.baseline import Baseline, Basis, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95, Energy, Interval, Provenance
 

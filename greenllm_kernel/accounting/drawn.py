@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from greenllm_kernel.accounting.record import Record
-from greenllm_kernel.metering.baseline import Baseline, Basis
+from greenllm_kernel.metering.idle.baseline import Baseline, Basis
 from greenllm_kernel.quantities import Energy
 
 

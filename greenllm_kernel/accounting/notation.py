@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from greenllm_kernel.accounting.record import ChannelEnergy, Unit
-from greenllm_kernel.metering.baseline import Baseline, Basis, How
+from greenllm_kernel.metering.idle.baseline import Baseline, Basis, How
 from greenllm_kernel.quantities import Emissions, Energy, Interval, Provenance
 
 UNAVAILABLE: Final = "unavailable"

@@ -12,7 +12,7 @@ from typing import Any
 from greenllm_kernel.accounting.channel_energy import ChannelEnergy as ChannelEnergy
 from greenllm_kernel.accounting.channel_energy import basis_to_dict as basis_to_dict
 from greenllm_kernel.accounting.channel_energy import channel_from_dict, channel_to_dict, energy_to_dict, instant, pair
-from greenllm_kernel.metering.baseline import Basis
+from greenllm_kernel.metering.idle.baseline import Basis
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
 
 SCHEMA = 1

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from greenllm_kernel.accounting.notation import basis_text, duration_text, without_baseline
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.totals import Totals, intensities, outermost
-from greenllm_kernel.metering.baseline import Basis
+from greenllm_kernel.metering.idle.baseline import Basis
 
 
 def notes(records: Sequence[Record], totals: Totals) -> list[str]:

@@ -22,9 +22,9 @@ from greenllm_kernel.accounting.run import Run, innermost
 from greenllm_kernel.accounting.span import Span
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import ConfigurationError
-from greenllm_kernel.metering.baselines import FILE_NAME, Baselines
-from greenllm_kernel.metering.idle import Finding
-from greenllm_kernel.metering.idle_learner import IdleLearner
+from greenllm_kernel.metering.idle.baselines import FILE_NAME, Baselines
+from greenllm_kernel.metering.idle.learner import IdleLearner
+from greenllm_kernel.metering.idle.stretch import Finding
 from greenllm_kernel.metering.sampler import Find, Sampler
 from greenllm_kernel.plugins import Plugins, described
 from greenllm_kernel.quantities import CarbonIntensity

@@ -15,9 +15,9 @@ from greenllm_kernel.cli.output import console
 from greenllm_kernel.cli.progress import Progress
 from greenllm_kernel.cli.sensed_power import SensedPower
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.metering.calibration import CalibratableMeter, Fit, Formula, this_machine
-from greenllm_kernel.metering.calibration_files import keep, read
-from greenllm_kernel.metering.fitting import IDLE, Observation, formula, held_out_errors, power_w
+from greenllm_kernel.metering.calibration.files import keep, read
+from greenllm_kernel.metering.calibration.fit import CalibratableMeter, Fit, Formula, this_machine
+from greenllm_kernel.metering.calibration.fitting import IDLE, Observation, formula, held_out_errors, power_w
 from greenllm_kernel.metering.meter import Meter, UnusableMeter
 from greenllm_kernel.plugins import Plugins
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95

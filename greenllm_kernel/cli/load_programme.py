@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from greenllm_kernel.cli.command_error import CommandError
 from greenllm_kernel.cli.load_worker import KINDS
-from greenllm_kernel.metering.fitting import IDLE
+from greenllm_kernel.metering.calibration.fitting import IDLE
 
 READY_TIMEOUT_S = 60.0
 """How long the workers of one step may take to begin, s: hundreds of them import numpy at once."""

@@ -8,12 +8,12 @@ import time
 from collections.abc import Sequence
 
 from greenllm_kernel.metering.admission import checked
-from greenllm_kernel.metering.attribution import LOOK_EVERY_S, PATIENCE_S, Attribution
+from greenllm_kernel.metering.attribution.attribution import LOOK_EVERY_S, PATIENCE_S, Attribution
 from greenllm_kernel.metering.containment import is_superseded
 from greenllm_kernel.metering.meter import AttributingMeter, Channel, Meter, Reading, Usage
 from greenllm_kernel.metering.schedule import Schedule
 from greenllm_kernel.metering.suspension import NOTICED_S, asleep_s
-from greenllm_kernel.metering.trace import Trace
+from greenllm_kernel.metering.tracing.trace import Trace
 
 HANG_S = 2.0
 """A read that has not returned after this long counts as hung."""

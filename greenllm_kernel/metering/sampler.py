@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from greenllm_kernel.metering.admission import admitted
-from greenllm_kernel.metering.attribution import Attribution
-from greenllm_kernel.metering.baselines import Baselines
+from greenllm_kernel.metering.attribution.attribution import Attribution
+from greenllm_kernel.metering.idle.baselines import Baselines
 from greenllm_kernel.metering.meter import Channel, Meter, UnusableMeter
 from greenllm_kernel.metering.reader import Reader
-from greenllm_kernel.metering.trace import Trace
+from greenllm_kernel.metering.tracing.trace import Trace
 
 Find = Callable[[], Iterable[Meter | UnusableMeter] | None]
 """Looks for the meters of one plugin; may block, and may return None where it failed."""

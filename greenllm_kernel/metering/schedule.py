@@ -8,7 +8,7 @@ predicts drifts off).
 
 from __future__ import annotations
 
-from greenllm_kernel.metering.trace import Trace
+from greenllm_kernel.metering.tracing.trace import Trace
 
 READ_PERIOD_S = 0.1
 """How often a channel without ticks is read, s."""

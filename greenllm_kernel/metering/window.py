@@ -6,16 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from greenllm_kernel.metering.attribution import share_j
-from greenllm_kernel.metering.baseline import Baseline
+from greenllm_kernel.metering.attribution.attribution import share_j
+from greenllm_kernel.metering.attribution.use import UseAt
 from greenllm_kernel.metering.containment import around, is_contained, is_superseded
-from greenllm_kernel.metering.edge import Edge
+from greenllm_kernel.metering.idle.baseline import Baseline
 from greenllm_kernel.metering.meter import Channel
 from greenllm_kernel.metering.reader import Reader
 from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.metering.suspension import NOTICED_S, asleep_s
-from greenllm_kernel.metering.trace import Trace
-from greenllm_kernel.metering.use import UseAt
+from greenllm_kernel.metering.tracing.edge import Edge
+from greenllm_kernel.metering.tracing.trace import Trace
 from greenllm_kernel.quantities import Energy
 
 SETTLE_TIMEOUT_S = 3.0

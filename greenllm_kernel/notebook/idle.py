@@ -9,8 +9,8 @@ from IPython.core.error import UsageError
 
 from greenllm_kernel.accounting.notation import power_text
 from greenllm_kernel.accounting.session import Session
-from greenllm_kernel.metering.baseline import Baseline, How
-from greenllm_kernel.metering.idle import Finding, IdleStretch
+from greenllm_kernel.metering.idle.baseline import Baseline, How
+from greenllm_kernel.metering.idle.stretch import Finding, IdleStretch
 from greenllm_kernel.metering.meter import Channel
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95
 

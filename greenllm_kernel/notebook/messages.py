@@ -13,7 +13,7 @@ from greenllm_kernel.accounting.record import SCHEMA
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.metering.containment import around, is_contained
 from greenllm_kernel.metering.sampler import Sampler
-from greenllm_kernel.metering.trace import Trace
+from greenllm_kernel.metering.tracing.trace import Trace
 from greenllm_kernel.notebook.cells import Cells, drawn_figures
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Provenance
 

@@ -23,10 +23,10 @@ from gpu.recorder import Recorder, Recording
 from gpu.truth import Folded, lag_s, ticks
 from gpu.windows import judged, measure_windows
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.metering.agreement import agreement
-from greenllm_kernel.metering.characterize import Polling
+from greenllm_kernel.metering.characterization.agreement import agreement
+from greenllm_kernel.metering.characterization.characterize import Polling
+from greenllm_kernel.metering.characterization.refresh import quantile, refresh, refreshed
 from greenllm_kernel.metering.meter import AttributingMeter, Channel, Meter, UnusableMeter
-from greenllm_kernel.metering.refresh import quantile, refresh, refreshed
 
 COST = Path(__file__).with_name("window_cost.py")
 

@@ -14,7 +14,7 @@ from typing import Any
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.metering.refresh import quantile
+from greenllm_kernel.metering.characterization.refresh import quantile
 from greenllm_kernel.plugins import Plugins
 
 SEED = 20260131

@@ -8,7 +8,7 @@ from greenllm_kernel.errors import MeterError
 from greenllm_kernel.metering.meter import Channel, Component, Kind
 from greenllm_kernel.metering.profiles import Profile
 from greenllm_kernel.metering.schedule import Schedule
-from greenllm_kernel.metering.trace import Trace
+from greenllm_kernel.metering.tracing.trace import Trace
 from greenllm_kernel.metering.virtual import SimulatedClock, VirtualChannel, VirtualMeter
 
 START_NS = 10**12

@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from greenllm_kernel.metering.attribution import Attribution
-from greenllm_kernel.metering.process_tree import TICK_S, LinuxProcesses, ProcessTree
+from greenllm_kernel.metering.attribution.attribution import Attribution
+from greenllm_kernel.metering.attribution.process_tree import TICK_S, LinuxProcesses, ProcessTree
 
 
 class Proc:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from driven import gpu, package
 from greenllm_kernel.accounting.measure import measure
-from greenllm_kernel.metering import use as use_module
-from greenllm_kernel.metering.attribution import Attribution, share_j
+from greenllm_kernel.metering.attribution import use as use_module
+from greenllm_kernel.metering.attribution.attribution import Attribution, share_j
+from greenllm_kernel.metering.attribution.use import Cumulative, Use, UseLine
 from greenllm_kernel.metering.meter import Usage
 from greenllm_kernel.metering.profiles import Constant
-from greenllm_kernel.metering.use import Cumulative, Use, UseLine
 from greenllm_kernel.metering.virtual import VirtualMeter
 from programs import started
 

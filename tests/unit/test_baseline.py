@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from greenllm_kernel.metering.baseline import Baseline, Basis, How
-from greenllm_kernel.metering.baselines import KEPT_S, RECENT_S, Baselines
+from greenllm_kernel.metering.idle.baseline import Baseline, Basis, How
+from greenllm_kernel.metering.idle.baselines import KEPT_S, RECENT_S, Baselines
 from greenllm_kernel.metering.meter import Channel, Component, Kind
 from greenllm_kernel.quantities import Energy, Provenance
 from made_records import estimated, measured

@@ -23,9 +23,9 @@ from greenllm_kernel.cli.command_error import CommandError
 from greenllm_kernel.cli.load_programme import Step, cpus_at_hand, programme, running
 from greenllm_kernel.cli.load_worker import KINDS
 from greenllm_kernel.cli.sensed_power import SensedPower
-from greenllm_kernel.metering.calibration import HostKind
-from greenllm_kernel.metering.calibration_files import keep, read
-from greenllm_kernel.metering.fitting import power_w
+from greenllm_kernel.metering.calibration.files import keep, read
+from greenllm_kernel.metering.calibration.fit import HostKind
+from greenllm_kernel.metering.calibration.fitting import power_w
 from greenllm_kernel.metering.meter import Channel, Component, Kind
 from greenllm_kernel.metering.profiles import Constant
 from greenllm_kernel.metering.virtual import VirtualChannel, VirtualMeter

@@ -11,8 +11,8 @@ import pytest
 
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import CalibrationError
-from greenllm_kernel.metering.calibration import Fit, Formula, HostKind, this_machine
-from greenllm_kernel.metering.calibration_files import find, keep, read
+from greenllm_kernel.metering.calibration.files import find, keep, read
+from greenllm_kernel.metering.calibration.fit import Fit, Formula, HostKind, this_machine
 from greenllm_plugins.meters.cpu_model import CpuModel, greenllm_meters
 from greenllm_plugins.meters.cpu_rating import PART_UNCERTAINTY, SAMPLE_UNCERTAINTY, rate_by_fits
 

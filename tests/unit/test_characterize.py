@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from greenllm_kernel.metering import characterize as characterizing
-from greenllm_kernel.metering.agreement import agreement
-from greenllm_kernel.metering.characterize import Characteristics, Polling, characterize
+from greenllm_kernel.metering.characterization import characterize as characterizing
+from greenllm_kernel.metering.characterization.agreement import agreement
+from greenllm_kernel.metering.characterization.characterize import Characteristics, Polling, characterize
+from greenllm_kernel.metering.characterization.refresh import Sample, refresh
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading
 from greenllm_kernel.metering.profiles import Constant, Profile, Sine, Square
-from greenllm_kernel.metering.refresh import Sample, refresh
 from greenllm_kernel.metering.virtual import VirtualChannel, VirtualMeter
 
 BOTH = frozenset(Kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from greenllm_kernel.metering.counter import Counter
+from greenllm_kernel.metering.tracing.counter import Counter
 
 
 def test_steps_add_up():

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.metering.calibration import HostKind
+from greenllm_kernel.metering.calibration.fit import HostKind
 from greenllm_kernel.metering.meter import Component, Kind, UnusableMeter
 from greenllm_plugins.meters.cpu_activity import CpuActivity
 from greenllm_plugins.meters.cpu_model import CpuModel, greenllm_meters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from greenllm_kernel.accounting.record import ChannelEnergy, Record
-from greenllm_kernel.metering.baseline import Baseline, How
+from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.notebook.display import as_html, bundle, text
 from made_records import NOON, channel, measured, record

@@ -11,7 +11,7 @@ import pytest
 
 from greenllm_kernel.accounting.drawn import Drawn
 from greenllm_kernel.accounting.record import ChannelEnergy, Record
-from greenllm_kernel.metering.baseline import Baseline, How
+from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.notebook.cells import Cells
 from made_records import NOON, channel, measured, record

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from greenllm_kernel.errors import CalibrationError
-from greenllm_kernel.metering.calibration import Formula
-from greenllm_kernel.metering.fitting import IDLE, Observation, fit, formula, held_out_errors
+from greenllm_kernel.metering.calibration.fit import Formula
+from greenllm_kernel.metering.calibration.fitting import IDLE, Observation, fit, formula, held_out_errors
 
 FEATURES = ("time", "first", "busy")
 KINDS = ("integer", "floating point", "memory", "interpreter")

@@ -12,9 +12,9 @@ from driven import gpu, package
 from greenllm_kernel.accounting.measure import measure
 from greenllm_kernel.accounting.session import baseline_path
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.metering import idle_learner
-from greenllm_kernel.metering.baseline import How
-from greenllm_kernel.metering.idle import IdleStretch
+from greenllm_kernel.metering.idle import learner as idle_learner
+from greenllm_kernel.metering.idle.baseline import How
+from greenllm_kernel.metering.idle.stretch import IdleStretch
 from greenllm_kernel.metering.meter import Usage
 from greenllm_kernel.metering.profiles import Constant, Points, Sine
 from greenllm_kernel.metering.virtual import VirtualMeter

@@ -23,7 +23,7 @@ from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.series import POINTS, decimated, energy_j
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import LedgerError
-from greenllm_kernel.metering.baseline import Baseline, How
+from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from made_records import NOON, channel, measured, record
 from programs import started

@@ -25,7 +25,7 @@ from greenllm_kernel.accounting.notation import (
     share_text,
 )
 from greenllm_kernel.accounting.record import Unit
-from greenllm_kernel.metering.baseline import Basis, How
+from greenllm_kernel.metering.idle.baseline import Basis, How
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
 
 

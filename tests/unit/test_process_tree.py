@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from greenllm_kernel.metering.process_tree import TICK_S, LinuxProcesses, ProcessTree
+from greenllm_kernel.metering.attribution.process_tree import TICK_S, LinuxProcesses, ProcessTree
 from hosts import Proc
 
 BURN = """
@@ -204,7 +204,7 @@ def test_the_host_is_busy_but_not_while_it_waits_or_is_stolen_from(tmp_path):
 
 
 def test_psutil_tells_the_same_where_there_is_no_proc():
-    from greenllm_kernel.metering.process_tree import OtherProcesses
+    from greenllm_kernel.metering.attribution.process_tree import OtherProcesses
 
     processes = OtherProcesses()
     child = burning(0.0, "time.sleep(30)")

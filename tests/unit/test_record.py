@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
-from greenllm_kernel.metering.baseline import Baseline, How
+from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
 

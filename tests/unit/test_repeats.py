@@ -27,9 +27,10 @@ from greenllm_kernel.accounting.repeatability import (
     student_t,
 )
 from greenllm_kernel.accounting.repeats import Repeat
-from greenllm_kernel.metering import trace, window
-from greenllm_kernel.metering.baseline import Baseline, How
+from greenllm_kernel.metering import window
+from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.profiles import Constant
+from greenllm_kernel.metering.tracing import trace
 from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.metering.window import Draw
 from greenllm_kernel.notebook.energyit_arguments import energyit_options

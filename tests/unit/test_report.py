@@ -17,7 +17,7 @@ from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.report import html_report
 from greenllm_kernel.accounting.series import POINTS
 from greenllm_kernel.accounting.tables import print_records
-from greenllm_kernel.metering.baseline import Baseline, How
+from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from made_records import FRANCE, NOON, channel, estimated, measured, record
 

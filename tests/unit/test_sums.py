@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from driven import gpu, package
-from greenllm_kernel.metering.baseline import Baseline, How
-from greenllm_kernel.metering.idle import IdleStretch
+from greenllm_kernel.metering.idle.baseline import Baseline, How
+from greenllm_kernel.metering.idle.stretch import IdleStretch
 from greenllm_kernel.metering.profiles import Sine, Square
 from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.metering.window import Window

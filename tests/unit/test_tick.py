@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from greenllm_kernel.metering.tick import TickClock
+from greenllm_kernel.metering.tracing.tick import TickClock
 
 MS = 1_000_000
 

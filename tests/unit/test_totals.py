@@ -9,7 +9,7 @@ import pytest
 
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.totals import by_cell, by_stage, intensities, total
-from greenllm_kernel.metering.baseline import Baseline, How
+from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.quantities import Emissions, Provenance
 from made_records import FRANCE, GERMANY, NOON, channel, estimated, measured, record

@@ -11,7 +11,7 @@ from driven import START_NS, Driven, gpu, package
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading
 from greenllm_kernel.metering.profiles import Constant, Points, Sine, Square
 from greenllm_kernel.metering.schedule import Schedule
-from greenllm_kernel.metering.trace import Trace
+from greenllm_kernel.metering.tracing.trace import Trace
 from greenllm_kernel.quantities import Provenance
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from greenllm_kernel.cli.doctor.notation import time_text
-from greenllm_kernel.metering.characterize import Characteristics
-from greenllm_kernel.metering.refresh import Refresh
+from greenllm_kernel.metering.characterization.characterize import Characteristics
+from greenllm_kernel.metering.characterization.refresh import Refresh
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95
 
 PERIOD_FACTOR = 1.5

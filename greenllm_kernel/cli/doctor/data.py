@@ -10,7 +10,7 @@ from typing import Any
 from greenllm_kernel import __version__
 from greenllm_kernel.accounting.record import ChannelEnergy
 from greenllm_kernel.cli.doctor.examination import Examination, Examined
-from greenllm_kernel.metering.characterize import Characteristics
+from greenllm_kernel.metering.characterization.characterize import Characteristics
 
 SCHEMA = 1
 

@@ -14,7 +14,7 @@ from greenllm_kernel.cli.doctor.own_meters import OwnMeter, close_all, find_own_
 from greenllm_kernel.cli.doctor.surroundings import Finding, jupyter, settings
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import ConfigurationError
-from greenllm_kernel.metering.characterize import Characteristics
+from greenllm_kernel.metering.characterization.characterize import Characteristics
 from greenllm_kernel.metering.meter import UnusableMeter
 
 LOOK_S = 1.0

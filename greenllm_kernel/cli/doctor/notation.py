@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from greenllm_kernel.accounting.notation import power_text
-from greenllm_kernel.metering.agreement import Agreement
-from greenllm_kernel.metering.characterize import Characteristics
-from greenllm_kernel.metering.refresh import Refresh
+from greenllm_kernel.metering.characterization.agreement import Agreement
+from greenllm_kernel.metering.characterization.characterize import Characteristics
+from greenllm_kernel.metering.characterization.refresh import Refresh
 
 
 def time_text(seconds: float) -> str:

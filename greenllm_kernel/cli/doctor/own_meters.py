@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from greenllm_kernel.accounting.session import Session
-from greenllm_kernel.metering.characterize import Characteristics, Polling
+from greenllm_kernel.metering.characterization.characterize import Characteristics, Polling
 from greenllm_kernel.metering.meter import Channel, Meter
 
 FIND_TIMEOUT_S = 5.0

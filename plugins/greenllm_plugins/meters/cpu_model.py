@@ -14,8 +14,8 @@ from pathlib import Path
 
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.hookspecs import hookimpl
-from greenllm_kernel.metering.calibration import HostKind
-from greenllm_kernel.metering.calibration_files import find
+from greenllm_kernel.metering.calibration.files import find
+from greenllm_kernel.metering.calibration.fit import HostKind
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Meter, Reading, UnusableMeter
 from greenllm_plugins.meters.cpu_activity import SLOWED, CpuActivity
 from greenllm_plugins.meters.cpu_rating import FORMULAS, Rating, design_power, rate, rate_by_fits

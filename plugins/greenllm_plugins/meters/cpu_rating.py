@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from greenllm_kernel.metering.calibration import Fit, Formula, HostKind
+from greenllm_kernel.metering.calibration.fit import Fit, Formula, HostKind
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95
 from greenllm_plugins.meters.cpu_activity import AT_FREQUENCY, AT_VOLTAGE, BUSY, FIRST, SLOWED, TIME
 from greenllm_plugins.meters.operating_point import CURVE_HALF_WIDTH

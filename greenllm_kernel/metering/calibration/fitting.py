@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from greenllm_kernel.errors import CalibrationError
-from greenllm_kernel.metering.calibration import Formula
+from greenllm_kernel.metering.calibration.fit import Formula
 
 IDLE = "idle"
 """The kind of load that is none."""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from greenllm_kernel.metering.knot import Knot, mean_w
+from greenllm_kernel.metering.tracing.knot import Knot, mean_w
 
 SAME_LEVEL = 0.05
 """Two means that differ by less than this part are of one level."""

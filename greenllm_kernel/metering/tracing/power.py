@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from greenllm_kernel.metering.meter import Channel
-from greenllm_kernel.metering.plausible import LIKELY_W, unseen_j
+from greenllm_kernel.metering.tracing.plausible import LIKELY_W, unseen_j
 
 KEPT_POWERS = 600
 """Readings kept in memory: a minute at 10 a second."""

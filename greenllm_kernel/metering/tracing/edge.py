@@ -20,10 +20,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from greenllm_kernel.metering.course import Course
-from greenllm_kernel.metering.knot import Knot, mean_w
-from greenllm_kernel.metering.plausible import unseen_j
-from greenllm_kernel.metering.power import Averaging
+from greenllm_kernel.metering.tracing.course import Course
+from greenllm_kernel.metering.tracing.knot import Knot, mean_w
+from greenllm_kernel.metering.tracing.plausible import unseen_j
+from greenllm_kernel.metering.tracing.power import Averaging
 
 REACH_S = 2.0
 """How far before the first and after the last knot an edge may lie and still be extrapolated."""

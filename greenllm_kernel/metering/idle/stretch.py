@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from greenllm_kernel.metering.attribution import OWN_DEVICES
-from greenllm_kernel.metering.baseline import Baseline, How
-from greenllm_kernel.metering.edge import Edge
-from greenllm_kernel.metering.history import CAPACITY
+from greenllm_kernel.metering.attribution.attribution import OWN_DEVICES
+from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Channel, Component
 from greenllm_kernel.metering.sampler import Sampler
-from greenllm_kernel.metering.trace import Trace
+from greenllm_kernel.metering.tracing.edge import Edge
+from greenllm_kernel.metering.tracing.history import CAPACITY
+from greenllm_kernel.metering.tracing.trace import Trace
 
 PIECES = 8
 """Parts of a stretch that are compared with one another."""

@@ -24,9 +24,9 @@ import threading
 import time
 from collections.abc import Iterable
 
+from greenllm_kernel.metering.attribution.process_tree import TICK_S, ProcessTree
+from greenllm_kernel.metering.attribution.use import Use, UseLine
 from greenllm_kernel.metering.meter import Channel, Component, Usage
-from greenllm_kernel.metering.process_tree import TICK_S, ProcessTree
-from greenllm_kernel.metering.use import Use, UseLine
 
 OWN_DEVICES = frozenset({Component.GPU, Component.ACCELERATOR})
 """What CPU time says nothing of."""

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from greenllm_kernel.metering.baseline import Baseline, How, age_s
+from greenllm_kernel.metering.idle.baseline import Baseline, How, age_s
 from greenllm_kernel.metering.meter import Channel
 
 SCHEMA = 1

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from greenllm_kernel.metering.agreement import Agreement, agreement
+from greenllm_kernel.metering.characterization.agreement import Agreement, agreement
+from greenllm_kernel.metering.characterization.refresh import Refresh, Sample, quantile, refresh, refreshed
 from greenllm_kernel.metering.meter import AttributingMeter, Channel, Component, Kind, Meter, Reading
-from greenllm_kernel.metering.refresh import Refresh, Sample, quantile, refresh, refreshed
 
 SECONDS = 3.0
 """How long a channel is read, s: thirty refreshes of an NVIDIA card."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from greenllm_kernel.metering.plausible import unseen_j
+from greenllm_kernel.metering.tracing.plausible import unseen_j
 
 PLAUSIBLE_RATIO = 3.0
 """A step is believed where it implies at most this many times the highest power seen so far."""

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from greenllm_kernel.metering.refresh import Sample, refreshed
+from greenllm_kernel.metering.characterization.refresh import Sample, refreshed
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95
 
 LEAST_S = 0.5

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from greenllm_kernel.errors import CalibrationError
-from greenllm_kernel.metering.calibration import Fit, Formula, HostKind
+from greenllm_kernel.metering.calibration.fit import Fit, Formula, HostKind
 
 VERSION = 1
 """Of the file; a reader refuses others."""

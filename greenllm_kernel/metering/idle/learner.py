@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from greenllm_kernel.metering.baseline import How
-from greenllm_kernel.metering.idle import SLOWEST_PERIODS, Finding, IdleStretch
+from greenllm_kernel.metering.idle.baseline import How
+from greenllm_kernel.metering.idle.stretch import SLOWEST_PERIODS, Finding, IdleStretch
 from greenllm_kernel.metering.meter import Channel
 from greenllm_kernel.metering.sampler import Sampler
 

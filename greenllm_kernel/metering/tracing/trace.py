@@ -12,14 +12,14 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import replace
 
-from greenllm_kernel.metering.counter import RETURN_S, Counter
-from greenllm_kernel.metering.edge import Edge, averaged, before_readings, between, beyond, random_uncertainty_j
-from greenllm_kernel.metering.history import History
-from greenllm_kernel.metering.knot import Knot, mean_w
 from greenllm_kernel.metering.meter import Channel, Kind, Reading
-from greenllm_kernel.metering.plausible import ABSURD_W, LIKELY_W
-from greenllm_kernel.metering.power import Powers
-from greenllm_kernel.metering.tick import TickClock
+from greenllm_kernel.metering.tracing.counter import RETURN_S, Counter
+from greenllm_kernel.metering.tracing.edge import Edge, averaged, before_readings, between, beyond, random_uncertainty_j
+from greenllm_kernel.metering.tracing.history import History
+from greenllm_kernel.metering.tracing.knot import Knot, mean_w
+from greenllm_kernel.metering.tracing.plausible import ABSURD_W, LIKELY_W
+from greenllm_kernel.metering.tracing.power import Powers
+from greenllm_kernel.metering.tracing.tick import TickClock
 from greenllm_kernel.quantities import Energy, Provenance
 
 TICKING_FROM_S = 0.015

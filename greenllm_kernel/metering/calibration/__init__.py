@@ -1,0 +1,1 @@
+"""Fits of an estimate's model to a sensor."""

@@ -1,0 +1,1 @@
+"""What a sensor is like: its refresh, latency, noise, and whether its figures agree."""

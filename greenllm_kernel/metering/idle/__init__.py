@@ -1,0 +1,1 @@
+"""What the machine draws while nothing runs."""

@@ -1,0 +1,1 @@
+"""What a channel's readings make known: cumulative joules, edges, uncertainty."""
