@@ -28,6 +28,9 @@ would leave brackets as wide as a tick."""
 CPU_SHARE = 0.005
 """The share of a core one meter's reading should stay below; above it, it reads less often."""
 
+MOST_SAVED_S = 0.03
+"""Time that reading has not used, up to this much, it may use later, s: to learn ticks costs more than to follow them."""
+
 JUDGE_EVERY_S = 1.0
 """How often the share is looked at, s."""
 
@@ -75,6 +78,7 @@ class Reader:
         self._stride = 1.0
         self._judged_ns = time.monotonic_ns()
         self._judged_cpu_s = 0.0
+        self._saved_s = MOST_SAVED_S
 
     def begin(self) -> None:
         """Read now, and go on until :meth:`rest`."""
@@ -250,9 +254,11 @@ class Reader:
         elapsed_s = (now_ns - self._judged_ns) / 1e9
         if elapsed_s < JUDGE_EVERY_S:
             return
-        share = (self.cpu_s - self._judged_cpu_s) / elapsed_s
+        spent_s = self.cpu_s - self._judged_cpu_s
         self._judged_ns, self._judged_cpu_s = now_ns, self.cpu_s
-        change = min(2.0, max(0.5, share / CPU_SHARE))
+        self._saved_s = min(MOST_SAVED_S, self._saved_s + CPU_SHARE * elapsed_s - spent_s)
+        change = min(2.0, max(0.5, spent_s / elapsed_s / CPU_SHARE)) if self._saved_s < 0 else 0.5
+        self._saved_s = max(0.0, self._saved_s)
         self._stride = min(MOST_STRIDE, max(1.0, self._stride * change))
         for schedule in self._schedules.values():
             schedule.stride = self._stride

@@ -38,6 +38,9 @@ NARROW_ENOUGH = 0.7
 SHORTEST_PERIOD_NS = 8_000_000
 """Ticks that follow one another more closely are not followed one by one."""
 
+FOLLOWED = 1 / 4
+"""A tick is read at where it is foretold to within this part of the period (half-width); else ticks are learnt anew."""
+
 CLAIMED = 1 / 6
 """A tick is relied upon where it is known to within this part of the period (half-width)."""
 
@@ -132,6 +135,8 @@ class TickClock:
         if found is None or not self.is_locked:
             return None
         instant, half, _ = found
+        if half > FOLLOWED * self.period_ns:
+            return None
         if instant <= at_ns:
             instant += self.period_ns
         return instant, half
