@@ -29,7 +29,7 @@ CPU_SHARE = 0.005
 """The share of a core one meter's reading should stay below; above it, it reads less often."""
 
 MOST_SAVED_S = 0.03
-"""Time that reading has not used it may use later, up to this much, s: learning ticks costs more than following them."""
+"""Time that reading has not used it may use later, up to this, s: learning ticks costs more than following them."""
 
 JUDGE_EVERY_S = 1.0
 """How often the share is looked at, s."""
