@@ -49,16 +49,31 @@ class Configuration:
             ConfigurationError: unreadable file, unknown key or a value that cannot be used.
         """
         env = os.environ if env is None else env
-        return cls.from_mapping({**_from_file(_file(env)), **_from_environment(env)})
+        return cls.from_mapping({**_from_file(env), **_from_environment(env)})
+
+    @classmethod
+    def load_usable(cls, env: Mapping[str, str] | None = None) -> tuple[Configuration, list[str]]:
+        """Read the settings as :meth:`load` does, leave out those that cannot be used, and say which and why."""
+        env = os.environ if env is None else env
+        complaints: list[str] = []
+        try:
+            from_file = _from_file(env)
+        except ConfigurationError as error:
+            complaints.append(f"{error}; its settings are not in force")
+            from_file = {}
+        checked: dict[str, Any] = {}
+        for values, where in ((from_file, ""), (_from_environment(env), " in the environment")):
+            for key, value in values.items():
+                try:
+                    checked[key] = _checked(key, value)
+                except ConfigurationError as error:
+                    complaints.append(f"{error}; this setting{where} is left out, the others are in force")
+        return cls(**checked), complaints
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Configuration:
         """Check ``values`` (as they stand in the TOML file) and return the configuration they describe."""
-        unknown = sorted(set(values) - set(KEYS))
-        if unknown:
-            raise ConfigurationError(f"unknown setting {unknown[0]!r}; the settings are {', '.join(KEYS)}")
-        checked = {key: _CHECKS[key](key, value) for key, value in values.items()}
-        return cls(**checked)
+        return cls(**{key: _checked(key, value) for key, value in values.items()})
 
 
 def configuration_file(env: Mapping[str, str] | None = None) -> Path:
@@ -74,10 +89,13 @@ def _file(env: Mapping[str, str]) -> Path:
     return Path(jupyter_config_dir()) / FILE_NAME
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(env: Mapping[str, str]) -> dict[str, Any]:
+    path = _file(env)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if env.get("GREENLLM_CONFIG"):
+            raise ConfigurationError(f"there is no file {path}, which GREENLLM_CONFIG names") from None
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from error
@@ -92,6 +110,13 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
         if env.get(f"GREENLLM_{key.upper()}"):
             values[key] = [name.strip() for name in env[f"GREENLLM_{key.upper()}"].split(",") if name.strip()]
     return values
+
+
+def _checked(key: str, value: Any) -> Any:
+    check = _CHECKS.get(key)
+    if check is None:
+        raise ConfigurationError(f"unknown setting {key!r}; the settings are {', '.join(KEYS)}")
+    return check(key, value)
 
 
 def _text(key: str, value: Any) -> str:

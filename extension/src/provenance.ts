@@ -13,12 +13,17 @@ export function weakest(channels: readonly ChannelDescription[]): Provenance {
 
 /** Which part of a sum is of a better provenance than the weakest: pairs of provenance and share. */
 export function betterShares(parts: ByProvenance, weakest: Provenance): [Provenance, number][] {
-  const total = parts.measured + parts.derived + parts.estimated;
+  const { measured, derived, estimated } = parts;
+  if (measured === null || derived === null || estimated === null) {
+    return [];
+  }
+  const known = { measured, derived, estimated };
+  const total = measured + derived + estimated;
   const better = STRONGEST_FIRST.slice(
     0,
     STRONGEST_FIRST.indexOf(weakest)
   ) as (keyof ByProvenance)[];
   return better
-    .filter(provenance => parts[provenance] > 0)
-    .map(provenance => [provenance, parts[provenance] / total]);
+    .filter(provenance => known[provenance] > 0)
+    .map(provenance => [provenance, known[provenance] / total]);
 }

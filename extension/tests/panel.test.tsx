@@ -101,13 +101,17 @@ describe('the panel', () => {
           hello({ channels: [lost] }),
           power({ total_w: null, power_w: { 'gpu:0': null }, energy_j: null, mass_gco2e: null }),
           cell(unknown),
-          totals(unknown)
+          totals({
+            ...unknown,
+            by_provenance_j: { measured: null, derived: null, estimated: null }
+          })
         )
       )
     );
     expect(host.querySelector('.greenllm-Power-value')?.textContent).toBe('power unavailable');
     expect(host.querySelector('.greenllm-Cell-energy')?.textContent).toBe('–');
     expect(host.querySelector('.greenllm-Totals-energy')?.textContent).toBe('–');
+    expect(host.querySelector('.greenllm-Totals .greenllm-Provenance-shares')).toBeNull();
     expect(host.textContent).toContain('the device is lost');
     expect(host.textContent).not.toMatch(/\b0 (J|W|g)\b/);
   });

@@ -12,6 +12,9 @@ from greenllm_kernel.metering.idle.baseline import Baseline, Basis, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95, Energy, Interval, Provenance
 
+ROUNDING = 1e-9
+"""Sums of the same figures, added in another order, differ by less than this part of them."""
+
 
 @dataclass(frozen=True)
 class ChannelEnergy:
@@ -62,6 +65,8 @@ def channel_to_dict(channel: ChannelEnergy) -> dict[str, Any]:
         "label": channel.label,
         "meter": channel.meter,
         **energy_to_dict(channel.energy),
+        "by_provenance_j": by_provenance_to_dict(channel.energy),
+        "standard_uncertainty_j": _uncertainty_to_dict(channel.energy) if channel.energy else None,
         "idle_j": channel.idle_j,
         "idle_interval_j": pair(channel.idle.interval_j) if channel.idle else None,
         "net_interval_j": pair(channel.net.interval_j) if channel.net else None,
@@ -73,16 +78,21 @@ def channel_to_dict(channel: ChannelEnergy) -> dict[str, Any]:
     }
 
 
-def channel_from_dict(data: Mapping[str, Any]) -> ChannelEnergy:
-    """Return the channel that :func:`channel_to_dict` described, its uncertainties recovered from its intervals."""
-    energy = _energy_from_dict(data)
+def channel_from_dict(data: Mapping[str, Any], estimated_j: float | None = None) -> ChannelEnergy:
+    """Return the channel that :func:`channel_to_dict` described.
+
+    Args:
+        data: the channel as JSON data. Where it does not have the parts of its uncertainty (earlier versions), they
+            are recovered from its intervals.
+        estimated_j: how much of the whole record's energy is estimated, J; None where that is not known.
+    """
+    energy = _energy_from_dict(data, estimated_j)
     # Records of earlier versions have no baseline.
     baseline = _baseline_from_dict(data["baseline"]) if data.get("baseline") else None
     idle_j = data.get("idle_j")
     idle = None
     if energy is not None and baseline is not None and idle_j is not None:
-        duration_s = idle_j / baseline.power_w if baseline.power_w > 0 else 0.0
-        idle = baseline.energy(data["id"], energy, duration_s)
+        idle = baseline.energy(data["id"], energy, _idle_duration_s(data, baseline))
     return ChannelEnergy(
         channel_id=data["id"],
         component=Component(data["component"]),
@@ -106,6 +116,12 @@ def energy_to_dict(energy: Energy | None) -> dict[str, Any]:
         "repeatability_interval_j": pair(energy.repeatability_interval_j) if energy else None,
         "provenance": (energy.provenance if energy else Provenance.UNAVAILABLE).value,
     }
+
+
+def by_provenance_to_dict(energy: Energy | None) -> dict[str, float | None]:
+    """Return how much of an energy was come by in which way, J, as JSON data (nulls where nothing is known)."""
+    kinds = (Provenance.MEASURED, Provenance.DERIVED, Provenance.ESTIMATED)
+    return {kind.value: energy.by_provenance_j.get(kind, 0.0) if energy else None for kind in kinds}
 
 
 def basis_to_dict(basis: Basis | Baseline) -> dict[str, Any]:
@@ -141,15 +157,60 @@ def _baseline_from_dict(data: Mapping[str, Any]) -> Baseline:
     )
 
 
-def _energy_from_dict(data: Mapping[str, Any]) -> Energy | None:
+def _idle_duration_s(data: Mapping[str, Any], baseline: Baseline) -> float:
+    """Return the time that a channel's idle energy is about, s."""
+    if baseline.power_w > 0:
+        return float(data["idle_j"]) / baseline.power_w
+    # At no power the interval alone tells: its half-width is the baseline's uncertainty times the time.
+    interval_j = data.get("idle_interval_j")
+    if interval_j is None or baseline.uncertainty_w <= 0:
+        return 0.0
+    return float(interval_j[1] - data["idle_j"]) / COVERAGE_FACTOR_95 / baseline.uncertainty_w
+
+
+def _uncertainty_to_dict(energy: Energy) -> dict[str, float]:
+    return {
+        "random": energy.random_j,
+        "scale": math.hypot(*energy.scale_j.values()),
+        "model": math.hypot(*energy.model_j.values()),
+    }
+
+
+def _energy_from_dict(data: Mapping[str, Any], estimated_j: float | None) -> Energy | None:
     value_j = data["energy_j"]
     if value_j is None:
         return None
-    provenance = Provenance(data["provenance"])
+    parts_j = data.get("standard_uncertainty_j") or _recovered(data, estimated_j)
+    return Energy(
+        value_j=value_j,
+        random_j=parts_j["random"],
+        scale_j={data["id"]: parts_j["scale"]} if parts_j["scale"] else {},
+        model_j={data["id"]: parts_j["model"]} if parts_j["model"] else {},
+        by_provenance_j=_by_provenance_from_dict(data),
+    )
+
+
+def _by_provenance_from_dict(data: Mapping[str, Any]) -> dict[Provenance, float]:
+    weakest, split_j = data["provenance"], data.get("by_provenance_j")
+    if split_j is None:
+        return {Provenance(weakest): data["energy_j"]}
+    return {kind: split_j[kind] for kind in Provenance if kind in split_j and (kind == weakest or split_j[kind])}
+
+
+def _recovered(data: Mapping[str, Any], estimated_j: float | None) -> dict[str, float]:
+    """Return the parts of an uncertainty from the intervals: beside the random part there is a gain or a model.
+
+    A channel with more energy than all the record has estimated is a sensor's, with an estimated part.
+    """
+    value_j = data["energy_j"]
     whole_j = (data["interval_j"][1] - value_j) / COVERAGE_FACTOR_95
     random_j = (data["repeatability_interval_j"][1] - value_j) / COVERAGE_FACTOR_95
-    systematic_j = {data["id"]: math.sqrt(max(0.0, whole_j**2 - random_j**2))}
-    split_j = {provenance: value_j}
-    if provenance is Provenance.ESTIMATED:
-        return Energy(value_j, random_j, model_j=systematic_j, by_provenance_j=split_j)
-    return Energy(value_j, random_j, scale_j=systematic_j, by_provenance_j=split_j)
+    systematic_j = math.sqrt(max(0.0, whole_j**2 - random_j**2))
+    is_estimate = data["provenance"] == Provenance.ESTIMATED and (
+        estimated_j is None or value_j <= estimated_j * (1 + ROUNDING)
+    )
+    return {
+        "random": random_j,
+        "scale": 0.0 if is_estimate else systematic_j,
+        "model": systematic_j if is_estimate else 0.0,
+    }

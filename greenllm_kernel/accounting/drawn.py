@@ -5,28 +5,15 @@ A sum knows idle and share only where every part of it that has energy does: hal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
+from greenllm_kernel.accounting.known import ChannelPart, Known
+from greenllm_kernel.accounting.overlap import Part
 from greenllm_kernel.accounting.record import Record
-from greenllm_kernel.metering.idle.baseline import Baseline, Basis
+from greenllm_kernel.metering.idle.baseline import Basis
 from greenllm_kernel.quantities import Energy
-
-
-class ChannelPart(Protocol):
-    """One channel's part in a window: a ``Draw``, or a ``ChannelEnergy``."""
-
-    @property
-    def counted(self) -> bool: ...
-    @property
-    def energy(self) -> Energy | None: ...
-    @property
-    def idle(self) -> Energy | None: ...
-    @property
-    def share_j(self) -> float | None: ...
-    @property
-    def baseline(self) -> Baseline | None: ...
 
 
 @dataclass(frozen=True)
@@ -36,19 +23,27 @@ class Drawn:
     Attributes:
         energy: all that was drawn, J; None where nothing is known.
         idle: what the idle machine would have drawn, J; None unless known of every part with energy.
-        share_j: this kernel's part of ``energy``, J; None likewise.
+        share_j: this kernel's part of ``energy``, J; None likewise, parts of 0 J aside.
         baseline: what ``idle`` rests on; None where it is not known.
+        known: the same of those parts that know theirs, where not all do.
     """
 
     energy: Energy | None = None
     idle: Energy | None = None
     share_j: float | None = None
     baseline: Basis | None = None
+    known: Known = field(default_factory=Known)
 
     @classmethod
     def of_record(cls, record: Record) -> Drawn:
         """Return what one run drew."""
-        return cls(record.gross, record.idle, record.share_j, record.baseline)
+        return cls.of_part(Part(record))
+
+    @classmethod
+    def of_part(cls, part: Part) -> Drawn:
+        """Return what of one run is to be added."""
+        record = part.record
+        return cls(part.of(record.gross), part.of(record.idle), part.share_j, record.baseline, part.known)
 
     @classmethod
     def of_channels(cls, channels: Iterable[ChannelPart]) -> Drawn:
@@ -57,7 +52,7 @@ class Drawn:
         for channel in channels:
             if channel.counted:
                 basis = Basis.of([channel.baseline]) if channel.baseline else None
-                total += cls(channel.energy, channel.idle, channel.share_j, basis)
+                total += cls(channel.energy, channel.idle, channel.share_j, basis, Known.of_channels([channel]))
         return total
 
     @property
@@ -68,10 +63,17 @@ class Drawn:
     def __add__(self, other: Drawn) -> Drawn:
         if self.energy is None or other.energy is None:
             return self if other.energy is None else other
-        is_shared = self.share_j is not None and other.share_j is not None
         return Drawn(
             energy=self.energy + other.energy,
             idle=self.idle + other.idle if self.idle and other.idle else None,
-            share_j=(self.share_j or 0.0) + (other.share_j or 0.0) if is_shared else None,
+            share_j=_shares(self, other),
             baseline=Basis.of([self.baseline, other.baseline]) if self.baseline and other.baseline else None,
+            known=self.known + other.known,
         )
+
+
+def _shares(*parts: Drawn) -> float | None:
+    """Return the shares' sum; one that is not known does not matter where there was no energy to share."""
+    shares_j = [part.share_j for part in parts if part.share_j is not None or (part.energy and part.energy.value_j > 0)]
+    known = [share_j for share_j in shares_j if share_j is not None]
+    return math.fsum(known) if known and len(known) == len(shares_j) else None

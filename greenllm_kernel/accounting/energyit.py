@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from greenllm_kernel.accounting.energyit_result import EnergyitResult
 from greenllm_kernel.accounting.loop_energy import LoopEnergy, incomplete_channels, relative_half_width
-from greenllm_kernel.accounting.measure import status_of
+from greenllm_kernel.accounting.measure import status_of, wait_for_earlier_work
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.repeat_plan import RepeatPlan
 from greenllm_kernel.accounting.repeatability import FEWEST_REPEATS, drift, next_look
@@ -149,7 +149,11 @@ class Measurement:
     @contextmanager
     def _in_a_run(self) -> Iterator[None]:
         """Open a run where none is: what was drawn comes into the ledger, and is not taken for the idle machine's."""
-        run = None if self._session.open_runs else self._session.open(f"energyit {self._name}")
+        run = None
+        if not self._session.open_runs:
+            failed = wait_for_earlier_work(self._session)
+            run = self._session.open(f"energyit {self._name}")
+            run.failed_before = failed
         status = Status.OK
         try:
             yield

@@ -68,8 +68,11 @@ class EnergyitResult:
 
     @property
     def repeatability_interval_j(self) -> Interval | None:
-        """95 % interval of one loop's energy with the random part alone, J: what a comparison on one sensor uses."""
-        return self.energy.repeatability_interval_j if self.energy else None
+        """95 % interval of one loop's energy with the random part alone, J: what a comparison on one sensor uses.
+
+        None where a single repeat does not tell it.
+        """
+        return self.energy.repeatability_interval_j if self.energy and self.repeats > 1 else None
 
     @property
     def relative_half_width(self) -> float | None:
@@ -121,8 +124,9 @@ class EnergyitResult:
         if self.energy is None:
             return f"energy {UNAVAILABLE}, {time} ({made})"
         narrow = half_width_text(COVERAGE_FACTOR_95 * self.energy.random_j, JOULES, self.energy.value_j)
+        repeatability = f"repeatability {narrow}, " if self.repeats > 1 else ""
         parts = [
-            f"{energy_text(self.energy)} per loop (95 %; repeatability {narrow}, {made})",
+            f"{energy_text(self.energy)} per loop (95 %; {repeatability}{made})",
             time,
             power_text(self.power_w),
             provenance_text(self.energy, self.unavailable),
@@ -132,7 +136,7 @@ class EnergyitResult:
     def _notes(self) -> list[str]:
         notes = []
         if self.net is not None:
-            notes.append(f"net of idle: {energy_text(self.net)} per loop")
+            notes.append(f"net of idle: {energy_text(self.net, beside=self.energy)} per loop")
         if self.emissions is not None:
             notes.append(f"{mass_text(self.emissions)} CO2e per loop ({self.emissions.intensity.place})")
         if self.status is Status.INTERRUPTED:
@@ -144,7 +148,8 @@ class EnergyitResult:
             notes.append("a single repeat does not tell how far the next one would lie from it")
         elif self.is_precise is False and self.relative_half_width is not None and self.precision is not None:
             reached, asked = relative_text(self.relative_half_width), relative_text(self.precision)
-            notes.append(f"not as narrow as asked: repeatability {reached}, not {asked}; --max-time gives it more time")
+            advice = "" if self.status is Status.INTERRUPTED else "; --max-time gives it more time"
+            notes.append(f"not as narrow as asked: repeatability {reached}, not {asked}{advice}")
         if self.drift is not None:
             rose = f"{100 * abs(self.drift):.2g} % {'more' if self.drift > 0 else 'less'}"
             notes.append(f"drift: the later repeats took {rose} than the earlier ones; a longer warm-up may help")

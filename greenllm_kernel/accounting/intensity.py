@@ -35,11 +35,17 @@ class IntensityLookup:
         self._lock = threading.Lock()
         self._asked_at: float | None = None
         self._found: CarbonIntensity | None = None
+        self._is_elsewhere = False
 
     @property
     def is_known(self) -> bool:
         """Whether plugins have answered, be it that they know none."""
         return self._known.is_set()
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether what was found is not the configured place's, which no plugin knows."""
+        return self._found is not None and self._is_elsewhere
 
     def ask(self) -> None:
         """Begin to ask, if that was not done before."""
@@ -83,6 +89,7 @@ class IntensityLookup:
             for name, look_up in self._plugins.implementations("greenllm_carbon_intensity"):
                 found = look_up(place=place, at=at)
                 if isinstance(found, CarbonIntensity):
+                    self._is_elsewhere = place != self._place
                     return found
                 if found is not None:
                     self._warn(f"plugin {name} gave {found!r:.80} where a carbon intensity was asked for")

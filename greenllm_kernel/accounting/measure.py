@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from greenllm_kernel.accounting.record import Status
-from greenllm_kernel.accounting.run import Run
+from greenllm_kernel.accounting.run import Run, innermost, nearest_open
 from greenllm_kernel.accounting.session import Session
-from greenllm_kernel.metering.queued_work import wait_for_queued_work
+from greenllm_kernel.metering.queued_work import Device, told, wait_for_queued_work
 from greenllm_kernel.plugins import described
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -26,8 +26,8 @@ class measure:  # noqa: N801  (used like a function)
     ``window.record`` has the figures at once, and ``window.settle()`` waits for the last readings.
 
     Where torch uses a GPU in this process, opening and closing wait until the work queued on it is done (not after an
-    interrupt, nor while a graph is being captured). An error of that work is raised when the window closes, unless
-    another exception is on its way already.
+    interrupt, nor while a graph is being captured). An error of that work is raised when the window closes that it
+    was queued in, unless another exception is on its way already.
 
     Args:
         name: what the records are called; None: the function's name, or ``"window"``.
@@ -54,9 +54,9 @@ class measure:  # noqa: N801  (used like a function)
 
     def __enter__(self) -> Run:
         session = self._session if self._session is not None and self._session.is_here else Session.current()
-        if session.configuration.wait_for_gpu:
-            wait_for_queued_work()  # an error of earlier work is not this window's
+        failed = wait_for_earlier_work(session)
         run = session.open(self._name or "window", self._stage)
+        run.failed_before = failed
         self._open.append(run)
         return run
 
@@ -100,6 +100,27 @@ class measure:  # noqa: N801  (used like a function)
         return cast(Function, measured)
 
 
+def wait_for_earlier_work(session: Session) -> frozenset[Device]:
+    """Wait, before a run is opened, for the work queued on the GPU until then.
+
+    An error of it belongs to the run that is open around, which raises it when it closes; where there is none it
+    becomes a warning.
+
+    Returns:
+        The devices that stay broken: what they say is not the doing of the run to be opened.
+    """
+    failures = wait_for_queued_work() if session.configuration.wait_for_gpu else {}
+    if not failures:
+        return frozenset()
+    around = nearest_open(innermost.get(), session)
+    if around is not None:
+        around.take_failures(failures)
+    else:
+        for error in failures.values():
+            session.warn(f"work queued on the GPU failed, as showed when a window opened: {described(error)}")
+    return frozenset(wait_for_queued_work())  # an error that passes does not come again
+
+
 def error_of_queued_work(run: Run, error: BaseException | None) -> BaseException | None:
     """Wait, before a run is closed, for the work queued on the GPU, and return how that went wrong.
 
@@ -108,20 +129,29 @@ def error_of_queued_work(run: Run, error: BaseException | None) -> BaseException
         error: that is about to leave the run; None where there is none.
 
     Returns:
-        The error of the work, unless the run has one of its own; or the user's interrupt while waiting.
+        The error of the work, unless the run has one of its own; or the user's interrupt while waiting. An error that
+        something else comes before is left to the run around.
     """
     if not run.session.configuration.wait_for_gpu:
         return None
-    if error is not None and status_of(type(error)) is Status.INTERRUPTED:
-        return None  # who interrupts wants to go on at once
-    try:
-        failure = wait_for_queued_work()
-    except KeyboardInterrupt as interrupt:
+    interrupt = None
+    if error is None or status_of(type(error)) is not Status.INTERRUPTED:  # who interrupts wants to go on at once
+        try:
+            run.take_failures(wait_for_queued_work())
+        except KeyboardInterrupt as raised:
+            error = interrupt = raised
+    if not run.failures:
         return interrupt
-    if failure is None or error is not None:
-        return None
-    failure.add_note(f"It comes from work queued on the GPU, and showed when {run.name} ended and waited for it.")
-    return failure
+    if error is None:
+        failure = told(run.failures)
+        failure.add_note(f"It comes from work queued on the GPU, and showed when {run.name} ended and waited for it.")
+        return failure
+    around = nearest_open(run.parent, run.session)
+    if isinstance(error, RuntimeError):  # torch's own errors are such: the user has been told
+        told(run.failures)
+    elif around is not None:
+        around.take_failures(run.failures)
+    return interrupt
 
 
 def status_of(kind: type[BaseException]) -> Status:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from greenllm_kernel.accounting.record import ChannelEnergy, Unit
+from greenllm_kernel.accounting.readings import Reading
+from greenllm_kernel.accounting.record import Unit
 from greenllm_kernel.metering.idle.baseline import Baseline, Basis, How
 from greenllm_kernel.quantities import Emissions, Energy, Interval, Provenance
 
@@ -25,7 +26,7 @@ Units = Sequence[tuple[float, str]]
 JOULES: Final[Units] = ((1e-6, "µJ"), (1e-3, "mJ"), (1.0, "J"), (1e3, "kJ"), (1e6, "MJ"), (1e9, "GJ"))
 WATT_HOURS: Final[Units] = ((3.6e-3, "µWh"), (3.6, "mWh"), (3.6e3, "Wh"), (3.6e6, "kWh"), (3.6e9, "MWh"))
 """In joules (exact)."""
-GRAMS: Final[Units] = ((1e-6, "µg"), (1e-3, "mg"), (1.0, "g"), (1e3, "kg"), (1e6, "t"))
+GRAMS: Final[Units] = ((1e-9, "ng"), (1e-6, "µg"), (1e-3, "mg"), (1.0, "g"), (1e3, "kg"), (1e6, "t"))
 WATTS: Final[Units] = ((1e-3, "mW"), (1.0, "W"), (1e3, "kW"), (1e6, "MW"))
 SECONDS: Final[Units] = ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
 
@@ -35,8 +36,14 @@ DIGITS_WITHOUT_INTERVAL: Final = 3
 DIGITS_OF_A_SHARE: Final = 2
 """Significant digits of this kernel's part, which comes without an interval of its own."""
 
+HOW_TO_KNOW: Final = "%energy idle measures it while nothing else runs"
+"""What helps where an idle power is not known."""
+
 NEGLIGIBLE: Final = 1e-9
 """Half-width, as a part of the value, below which an interval is an accident of arithmetic."""
+
+LEAST_SHOWN: Final = 0.01
+"""Half-width, in the unit that stands beside, below which a unit of its own reads better."""
 
 PROVENANCE_MEANING: Final = {
     Provenance.MEASURED: "read from an energy counter",
@@ -46,14 +53,18 @@ PROVENANCE_MEANING: Final = {
 }
 
 
-def energy_text(energy: Energy | None, units: Units = JOULES) -> str:
+def energy_text(energy: Energy | None, units: Units = JOULES, beside: Energy | None = None) -> str:
     """Return an energy with its 95 % interval, such as ``"1.234 ± 0.012 kJ"``.
 
     Args:
         energy: J; None where nothing is known.
         units: :data:`JOULES` or :data:`WATT_HOURS`.
+        beside: what it is a part of, and is read beside: a value that is as good as 0 has no size of its own, and
+            takes its unit from there: ``"0.0 ± 0.4 J"`` beside ``"5.03 J"``.
     """
-    return quantity_text(energy.value_j, energy.interval_j, units) if energy else UNAVAILABLE
+    if energy is None:
+        return UNAVAILABLE
+    return quantity_text(energy.value_j, energy.interval_j, _units_beside(energy, units, beside))
 
 
 def rounded_energy_text(energy: Energy | None) -> str:
@@ -61,14 +72,20 @@ def rounded_energy_text(energy: Energy | None) -> str:
     return _without_spread(energy.value_j, energy.interval_j, JOULES) if energy else UNAVAILABLE
 
 
-def share_text(share_j: float, gross: Energy) -> str:
+def share_text(share_j: float, gross: Energy, is_whole: bool = True) -> str:
     """Return this kernel's part of an energy, such as ``"0.85 kJ (71 %)"``.
 
     It has two digits, or fewer where the whole has fewer; the percentage alone where the interval drowns it.
+
+    Args:
+        share_j: the part, J.
+        gross: what it is a part of.
+        is_whole: whether that is all there is; otherwise it reads ``"0.85 kJ (71 % of what could be told)"``.
     """
     part = share_j / gross.value_j if gross.value_j > 0 else 0.0
+    percent = share_percent_text(part, is_whole)
     if not part > 0:
-        return percent_text(part)
+        return percent
     factor, symbol = _unit_for(share_j, JOULES)
     value = share_j / factor
     places = DIGITS_OF_A_SHARE - 1 - math.floor(math.log10(value))
@@ -77,8 +94,23 @@ def share_text(share_j: float, gross: Energy) -> str:
     if half_width_j > share_j * NEGLIGIBLE:
         places = min(places, decimal_places(half_width_j / factor))
     if round(value, places) <= 0:
-        return percent_text(part)
-    return f"{_rounded(value, places)} {symbol} ({percent_text(part)})"
+        return percent
+    return f"{_rounded(value, places)} {symbol} ({percent})"
+
+
+def share_percent_text(part: float, is_whole: bool) -> str:
+    """Return this kernel's part of a whole (1), such as ``"71 %"``, or of what is known of a whole."""
+    return percent_text(part) if is_whole else f"{percent_text(part)} of what could be told"
+
+
+def list_text(labels: Iterable[str]) -> str:
+    """Return labels in a row, such as ``"Memory, estimated (25 GB); NVIDIA H200"``: there are commas within them."""
+    return "; ".join(labels)
+
+
+def partly_text(partial: Iterable[Reading]) -> str:
+    """Return which channels were read for part of the time, such as ``"GPU 0 (97 % of the time)"``."""
+    return list_text(f"{reading.label} ({percent_text(reading.coverage)} of the time)" for reading in partial)
 
 
 def basis_text(basis: Basis | Baseline, beside: datetime) -> str:
@@ -92,16 +124,6 @@ def basis_text(basis: Basis | Baseline, beside: datetime) -> str:
     when = f"{taken_at:%H:%M}" if taken_at.date() == day else f"{taken_at:%Y-%m-%d %H:%M}"
     seconds = f" ({basis.duration_s:.0f} s)" if basis.how is How.MEASURED else ""
     return f"{basis.how.value} {when}{seconds}"
-
-
-def without_baseline(channels: Iterable[ChannelEnergy]) -> list[str]:
-    """Return the labels of the channels that keep a total's idle and net from being known."""
-    return list(dict.fromkeys(c.label for c in channels if c.counted and c.energy is not None and c.idle is None))
-
-
-def without_share(channels: Iterable[ChannelEnergy]) -> list[str]:
-    """Return the labels of the channels that keep a total's share from being known."""
-    return list(dict.fromkeys(c.label for c in channels if c.counted and c.energy is not None and c.share_j is None))
 
 
 def mass_text(emissions: Emissions | None) -> str:
@@ -155,7 +177,7 @@ def provenance_text(energy: Energy | None, unavailable: Sequence[str] = ()) -> s
 
     Args:
         energy: the total; its weakest provenance comes first, then the share of the better ones.
-        unavailable: names of the channels that are missing from it.
+        unavailable: labels of the channels that are missing from it.
     """
     if energy is None:
         return UNAVAILABLE
@@ -167,7 +189,7 @@ def provenance_text(energy: Energy | None, unavailable: Sequence[str] = ()) -> s
         if provenance is not weakest and total_j > 0 and (part_j := energy.by_provenance_j.get(provenance, 0.0)) > 0
     ]
     text = f"{weakest.value} ({', '.join(shares)})" if shares else weakest.value
-    return f"{text}, without {', '.join(unavailable)}" if unavailable else text
+    return f"{text}, without {list_text(unavailable)}" if unavailable else text
 
 
 def quantity_text(value: float | None, interval: Interval | None, units: Units) -> str:
@@ -227,6 +249,16 @@ def decimal_places(half_width: float) -> int:
     if leading >= 950:
         exponent += 1
     return digits - 1 - exponent
+
+
+def _units_beside(energy: Energy, units: Units, beside: Energy | None) -> Units:
+    """Return the one unit of what stands beside, for a value that is rounded to 0 and an interval that shows in it."""
+    if beside is None:
+        return units
+    half_width_j = (energy.interval_j[1] - energy.interval_j[0]) / 2
+    unit = _unit_for(abs(beside.value_j), units)
+    is_shown = math.isfinite(half_width_j) and half_width_j >= unit[0] * LEAST_SHOWN
+    return [unit] if is_shown and round(energy.value_j, decimal_places(half_width_j)) == 0 else units
 
 
 def _unit_for(size: float, units: Units) -> tuple[float, str]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from greenllm_kernel.accounting.known import Known
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.quantities import Energy
 
@@ -39,6 +40,25 @@ class Part:
     factor: float = 1.0
     doubt: float = 0.0
 
+    @property
+    def share_j(self) -> float | None:
+        """This part of the kernel's own share, J; None where that cannot be told."""
+        return None if self.record.share_j is None else self.factor * self.record.share_j
+
+    @property
+    def known(self) -> Known:
+        """This part of what those channels know that know theirs."""
+        known = self.record.known
+        if self.factor == 0.0:
+            return Known()
+        return replace(
+            known,
+            idle=self.of(known.idle),
+            net=self.of(known.net),
+            share_j=None if known.share_j is None else self.factor * known.share_j,
+            shared=self.of(known.shared),
+        )
+
     def of(self, energy: Energy | None) -> Energy | None:
         """Return this part of the record's gross, idle or net."""
         if energy is None or (self.factor == 1.0 and self.doubt == 0.0):
@@ -56,10 +76,9 @@ def parts(records: Sequence[Record]) -> list[Part]:
     for members in hosts.values():
         covered: list[Span] = []
         for record in sorted(members, key=lambda record: record.started_at):
-            span = _span(record)
-            free = _outside(span, covered)
-            covered = _joined([*covered, span])
-            found[record.run_id] = _part(record, free)
+            span = span_of(record)
+            found[record.run_id] = part_within(record, outside(span, covered))
+            covered = joined([*covered, span])
     return [found[record.run_id] for record in records]
 
 
@@ -70,7 +89,7 @@ def times(records: Iterable[Record]) -> tuple[float, float]:
         hosts.setdefault(record.host, []).append(record)
     whole_s = math.fsum(record.duration_s for members in hosts.values() for record in members)
     covered_s = math.fsum(
-        end - begin for members in hosts.values() for begin, end in _joined([_span(record) for record in members])
+        end - begin for members in hosts.values() for begin, end in joined([span_of(record) for record in members])
     )
     overlap_s = whole_s - covered_s
     if overlap_s <= CLOCK_STEP_S * sum(map(len, hosts.values())):
@@ -78,8 +97,9 @@ def times(records: Iterable[Record]) -> tuple[float, float]:
     return covered_s, overlap_s
 
 
-def _part(record: Record, free: Sequence[Span]) -> Part:
-    free_s = math.fsum(end - begin for begin, end in free)
+def part_within(record: Record, free: Sequence[Span]) -> Part:
+    """Return what a record adds that counts only within ``free``, which are spans of its own time."""
+    free_s = length_s(free)
     if record.duration_s - free_s <= CLOCK_STEP_S:
         return Part(record)
     if free_s <= CLOCK_STEP_S:
@@ -87,6 +107,40 @@ def _part(record: Record, free: Sequence[Span]) -> Part:
     by_time = free_s / record.duration_s
     by_power = _by_power(record, free)
     return by_power or Part(record, by_time, math.sqrt(by_time * (1.0 - by_time) / 3.0))
+
+
+def span_of(record: Record) -> Span:
+    """Return a record's beginning by the wall clock, and its end, s."""
+    begin_s = record.started_at.timestamp()
+    return begin_s, begin_s + record.duration_s
+
+
+def outside(span: Span, covered: Sequence[Span]) -> list[Span]:
+    """Return the parts of a span that no span of ``covered`` (in order, apart from one another) has."""
+    free, at = [], span[0]
+    for begin, end in covered:
+        if begin > at:
+            free.append((at, min(begin, span[1])))
+        at = max(at, end)
+        if at >= span[1]:
+            return [part for part in free if part[0] < part[1]]
+    return [part for part in [*free, (at, span[1])] if part[0] < part[1]]
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """Return the same time as spans in order, apart from one another."""
+    found: list[Span] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((begin, end))
+    return found
+
+
+def length_s(spans: Iterable[Span]) -> float:
+    """Return how long spans are together, s."""
+    return math.fsum(end - begin for begin, end in spans)
 
 
 def _by_power(record: Record, free: Sequence[Span]) -> Part | None:
@@ -127,30 +181,3 @@ def _area(points: Sequence[tuple[float, float]], from_s: float, to_s: float) -> 
             slope = (right_w - left_w) / (right_s - left_s)
             area_j += (end_s - begin_s) * (left_w + slope * ((begin_s + end_s) / 2 - left_s))
     return area_j
-
-
-def _span(record: Record) -> Span:
-    begin_s = record.started_at.timestamp()
-    return begin_s, begin_s + record.duration_s
-
-
-def _outside(span: Span, covered: Sequence[Span]) -> list[Span]:
-    """Return the parts of a span that no span of ``covered`` (in order, apart from one another) has."""
-    free, at = [], span[0]
-    for begin, end in covered:
-        if begin > at:
-            free.append((at, min(begin, span[1])))
-        at = max(at, end)
-        if at >= span[1]:
-            return [part for part in free if part[0] < part[1]]
-    return [part for part in [*free, (at, span[1])] if part[0] < part[1]]
-
-
-def _joined(spans: Sequence[Span]) -> list[Span]:
-    joined: list[Span] = []
-    for begin, end in sorted(spans):
-        if joined and begin <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((begin, end))
-    return joined

@@ -11,7 +11,16 @@ from typing import Any
 
 from greenllm_kernel.accounting.channel_energy import ChannelEnergy as ChannelEnergy
 from greenllm_kernel.accounting.channel_energy import basis_to_dict as basis_to_dict
-from greenllm_kernel.accounting.channel_energy import channel_from_dict, channel_to_dict, energy_to_dict, instant, pair
+from greenllm_kernel.accounting.channel_energy import (
+    by_provenance_to_dict,
+    channel_from_dict,
+    channel_to_dict,
+    energy_to_dict,
+    instant,
+    pair,
+)
+from greenllm_kernel.accounting.known import Known
+from greenllm_kernel.accounting.readings import Reading, Readings
 from greenllm_kernel.metering.idle.baseline import Basis
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
 
@@ -93,8 +102,23 @@ class Record:
 
     @property
     def unavailable(self) -> list[str]:
-        """Ids of the channels that should count and gave readings for part of the time, or not at all."""
-        return [c.channel_id for c in self.channels if c.counted and (c.energy is None or c.fault)]
+        """Ids of the channels that should count and of which no energy is known: the total lacks them."""
+        return [reading.channel_id for reading in self.readings.missing]
+
+    @property
+    def partial(self) -> list[Reading]:
+        """The channels in the total that gave readings for part of the time only."""
+        return self.readings.partial
+
+    @property
+    def readings(self) -> Readings:
+        """How far each channel that should count was read."""
+        return Readings.of_channels(self.channels, self.duration_s)
+
+    @property
+    def known(self) -> Known:
+        """Idle, net and share of those channels in the total that know theirs, and which ones do not."""
+        return Known.of_channels(self.channels)
 
     @property
     def idle(self) -> Energy | None:
@@ -167,14 +191,13 @@ class Record:
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
         """Return the record that :meth:`to_dict` described.
 
-        Random and systematic uncertainty of each channel are recovered from its two intervals.
-
         Raises:
             ValueError: ``data`` is not a record of this schema.
         """
         if data.get("schema") != SCHEMA:
             raise ValueError(f"a record of schema {data.get('schema')!r}; this version reads schema {SCHEMA}")
-        channels = [channel_from_dict(channel) for channel in data["channels"]]
+        estimated_j = data["energy"]["by_provenance_j"]["estimated"]
+        channels = [channel_from_dict(channel, estimated_j) for channel in data["channels"]]
         return cls(
             run_id=data["run_id"],
             name=data["name"],
@@ -212,6 +235,21 @@ def emissions_to_dict(emissions: Emissions) -> dict[str, Any]:
     }
 
 
+def known_net_to_dict(known: Known) -> dict[str, Any] | None:
+    """Return idle and net of the channels that know theirs as JSON data; None where all do: the total's is the same."""
+    if not known.lacking:
+        return None
+    return {
+        "of": list(known.of),
+        "without": list(known.without),
+        "idle_j": known.idle.value_j if known.idle else None,
+        "idle_interval_j": pair(known.idle.interval_j) if known.idle else None,
+        "net_j": known.net.value_j if known.net else None,
+        "net_interval_j": pair(known.net.interval_j) if known.net else None,
+        "baseline": basis_to_dict(known.baseline) if known.baseline else None,
+    }
+
+
 def _total_to_dict(record: Record) -> dict[str, Any]:
     gross, idle, net, baseline = record.gross, record.idle, record.net, record.baseline
     total = energy_to_dict(gross)
@@ -224,10 +262,8 @@ def _total_to_dict(record: Record) -> dict[str, Any]:
         "net_interval_j": pair(net.interval_j) if net else None,
         "share_j": record.share_j,
         "baseline": basis_to_dict(baseline) if baseline else None,
-        "by_provenance_j": {
-            p.value: gross.by_provenance_j.get(p, 0.0) if gross else 0.0
-            for p in (Provenance.MEASURED, Provenance.DERIVED, Provenance.ESTIMATED)
-        },
+        "known_net": known_net_to_dict(record.known),
+        "by_provenance_j": by_provenance_to_dict(gross),
         "unavailable": record.unavailable,
     }
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from greenllm_kernel.accounting.notation import basis_text, duration_text, without_baseline
+from greenllm_kernel.accounting.notation import HOW_TO_KNOW, basis_text, duration_text, list_text, partly_text
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.totals import Totals, intensities, outermost
-from greenllm_kernel.metering.idle.baseline import Basis
 
 
 def notes(records: Sequence[Record], totals: Totals) -> list[str]:
     """Return what a reader of the sums has to know about them."""
-    found = _net_notes(outermost(records))
+    found = _net_notes(outermost(records), totals)
+    if totals.readings.partial:
+        found.append(f"Partly read: {partly_text(totals.readings.partial)}.")
     if totals.runs_without_energy:
         found.append(f"{_runs(totals.runs_without_energy)} without any reading: the totals lack their energy.")
     if totals.runs_without_emissions > totals.runs_without_energy:
@@ -54,20 +55,21 @@ def intensity_rows(records: Sequence[Record]) -> list[Record]:
     return [next(r for r in known if r.emissions and r.emissions.intensity == found) for found in intensities(known)]
 
 
-def _net_notes(records: Sequence[Record]) -> list[str]:
+def _net_notes(records: Sequence[Record], totals: Totals) -> list[str]:
     """Return what the net rests on, and what keeps it from being known."""
     found = []
-    basis = Basis.of([record.baseline for record in records if record.baseline is not None])
-    if basis is not None:
-        found.append(f"Net is what was drawn beyond idle power, {basis_text(basis, records[-1].started_at)}.")
-    lacking = [record for record in records if record.gross is not None and record.net is None]
-    if lacking:
-        parts = dict.fromkeys(label for record in lacking for label in without_baseline(record.channels))
-        whose = f" of {_count(len(lacking))}" if basis else ""
-        found.append(
-            f"Net{whose} is not known: no idle power of {', '.join(parts)} was known then; in a notebook, "
-            "%energy idle measures it."
-        )
+    known = totals.known
+    if known.baseline is not None:
+        whose = f" of {list_text(known.of)}" if known.lacking else ""
+        taken = basis_text(known.baseline, records[-1].started_at)
+        found.append(f"Net is what was drawn beyond idle power{whose}, {taken}.")
+    if known.lacking:
+        lacking = sum(bool(record.known.lacking) for record in records)
+        runs = f" of {_count(lacking)}" if known.baseline and lacking < len(records) else ""
+        whose = f" of {list_text(known.lacking)}"
+        found.append(f"Net{runs}{whose} is not known: no idle power was known then; in a notebook, {HOW_TO_KNOW}.")
+    if known.share_j is not None and known.untold:
+        found.append(f"This kernel's share could not be told everywhere of {list_text(known.untold)}.")
     return found
 
 

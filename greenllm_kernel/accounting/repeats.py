@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from greenllm_kernel.metering.queued_work import wait_for_queued_work
+from greenllm_kernel.accounting.run import innermost
+from greenllm_kernel.metering.queued_work import told, wait_for_queued_work
 from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.metering.window import SETTLE_TIMEOUT_S, Draw, Window
 
@@ -75,7 +76,7 @@ class Repeats:
         instants: list[float] = []
 
         def mark() -> None:
-            self._wait_for_gpu(is_after=bool(instants))
+            self._wait_for_gpu()
             instants.append(time.perf_counter())
 
         body(loops, mark)
@@ -126,7 +127,7 @@ class Repeats:
 
     def _mark(self) -> None:
         window = self._open
-        self._wait_for_gpu(is_after=window is not None)
+        self._wait_for_gpu()
         if window is None:
             window = Window(self._sampler)
             self._open = window
@@ -134,11 +135,13 @@ class Repeats:
             window.shut()
         window.attend()
 
-    def _wait_for_gpu(self, is_after: bool) -> None:
-        """Wait for what is queued: it belongs to the loops before, and an error in it is theirs to raise."""
-        error = wait_for_queued_work() if self._waits_for_gpu else None
-        if is_after and error is not None:
-            raise error
+    def _wait_for_gpu(self) -> None:
+        """Wait for what is queued, and raise an error in it, unless it is older than the run that this is part of."""
+        failures = wait_for_queued_work() if self._waits_for_gpu else {}
+        around = innermost.get()
+        older = around.failed_before if around is not None else frozenset()
+        if failures := {at: error for at, error in failures.items() if at not in older}:
+            raise told(failures)
 
     def _keep(self) -> None:
         while not self._is_over.wait(KEEP_EVERY_S):

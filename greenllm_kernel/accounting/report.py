@@ -16,6 +16,8 @@ from greenllm_kernel.accounting.notation import (
     UNAVAILABLE,
     duration_text,
     energy_text,
+    list_text,
+    partly_text,
     per_unit_text,
     power_text,
     provenance_text,
@@ -39,7 +41,10 @@ STATUS_TEXT = {
 
 @dataclass(frozen=True)
 class Sum:
-    """A sum as it is written: for the page's head, a cell, a stage. Idle, net and own are empty where not known."""
+    """A sum as it is written: for the page's head, a cell, a stage. Idle, net and own are empty where not known.
+
+    Where they are known of some channels only, ``net_of`` and ``net_without`` say which those are, and which not.
+    """
 
     runs: int
     energy: str
@@ -49,8 +54,11 @@ class Sum:
     provenance: str
     provenance_detail: str
     missing: str
+    partly: str = ""
     idle: str = ""
     net: str = ""
+    net_of: str = ""
+    net_without: str = ""
     own: str = ""
 
 
@@ -174,7 +182,7 @@ def session_part(records: Sequence[Record], sources: Mapping[str, str]) -> Sessi
 
 def sum_of(totals: Totals) -> Sum:
     """Return a sum as it is written."""
-    energy = totals.energy
+    energy, known = totals.energy, totals.known
     mean_w = energy.value_j / totals.duration_s if energy and totals.duration_s > 0 else None
     low_j, high_j = energy.interval_j if energy else (0.0, 0.0)
     interval_w = (low_j / totals.duration_s, high_j / totals.duration_s) if mean_w is not None else None
@@ -186,10 +194,13 @@ def sum_of(totals: Totals) -> Sum:
         power=power_text(mean_w, interval_w),
         provenance=totals.provenance.value,
         provenance_detail=provenance_text(energy),
-        missing=", ".join(totals.unavailable),
-        idle=energy_text(totals.idle) if totals.idle else "",
-        net=energy_text(totals.net) if totals.net else "",
-        own=_own(totals.share_j, energy),
+        missing=list_text(reading.label for reading in totals.readings.missing),
+        partly=partly_text(totals.readings.partial),
+        idle=energy_text(known.idle) if known.idle else "",
+        net=energy_text(known.net) if known.net else "",
+        net_of=list_text(known.of) if known.net and known.lacking else "",
+        net_without=list_text(known.without) if known.net else "",
+        own=_own(known.share_j, known.shared, not known.untold),
     )
 
 
@@ -277,5 +288,5 @@ def _net_texts(readings: Sequence[ChannelEnergy], energy: Energy | None) -> dict
     return texts
 
 
-def _own(share_j: float | None, energy: Energy | None) -> str:
-    return share_text(share_j, energy) if share_j is not None and energy is not None else ""
+def _own(share_j: float | None, energy: Energy | None, is_whole: bool = True) -> str:
+    return share_text(share_j, energy, is_whole) if share_j is not None and energy is not None else ""

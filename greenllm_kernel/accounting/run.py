@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
+from greenllm_kernel.metering.queued_work import Device
 from greenllm_kernel.metering.window import Window
 from greenllm_kernel.quantities import Emissions, Energy
 
@@ -28,6 +29,8 @@ class Run(Window):
         name: what the user calls it; may still be changed while it is open.
         stage: preprocess, train, evaluate, deploy, or any other text.
         counts: by unit, how many the energy was spent on.
+        failed_before: devices whose queued work had failed when it was opened: that is not this run's doing.
+        failures: by device, the error of queued work that showed while it was open, for its closing to raise.
     """
 
     def __init__(
@@ -47,9 +50,11 @@ class Run(Window):
         self.cell_id = cell_id
         self.execution_count: int | None = None
         self.counts: dict[str, float] = {}
+        self.failed_before: frozenset[Device] = frozenset()
+        self.failures: dict[Device, RuntimeError] = {}
         self.status = Status.PARTIAL
         self.started_at = session.labels.opened(self.opened_ns)
-        self.parent = None if is_outermost else _nearest_open(innermost.get(), session)
+        self.parent = None if is_outermost else nearest_open(innermost.get(), session)
         innermost.set(self)
         self._settled: Record | None = None
         self._has_settled = threading.Event()
@@ -77,6 +82,10 @@ class Run(Window):
         self.session.closed(self)
         self.overhead_s += time.perf_counter() - began
 
+    def take_failures(self, failures: Mapping[Device, RuntimeError]) -> None:
+        """Keep errors of queued work until the run is closed, but for those from before it was opened."""
+        self.failures.update({at: error for at, error in failures.items() if at not in self.failed_before})
+
     def _count(self, unit: str, count: float) -> None:
         if math.isfinite(count) and count >= 0:
             self.counts[str(unit)] = float(count)
@@ -99,8 +108,8 @@ class Run(Window):
         return self.record
 
     def fix(self) -> Record:
-        """Make the record final. Called by the session, once."""
-        record = self._settled = self._described(is_settled=True)
+        """Make the record final, settled or (where the process ends) not. Called by the session, once."""
+        record = self._settled = self._described(self.is_settled())
         self.finish()
         self._has_settled.set()
         return record
@@ -148,7 +157,7 @@ class Run(Window):
         )
 
 
-def _nearest_open(run: Run | None, session: Session) -> Run | None:
+def nearest_open(run: Run | None, session: Session) -> Run | None:
     """Return ``run``, or the nearest one around it, that is open in this session."""
     while run is not None and not (run.is_open and run.session is session):
         run = run.parent

@@ -21,7 +21,6 @@ from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run, innermost
 from greenllm_kernel.accounting.span import Span
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.errors import ConfigurationError
 from greenllm_kernel.metering.idle.baselines import FILE_NAME, Baselines
 from greenllm_kernel.metering.idle.learner import IdleLearner
 from greenllm_kernel.metering.idle.stretch import Finding
@@ -45,19 +44,19 @@ EXTRA_TIMEOUT_S = 0.001
 """How much longer it waits for each run that is not settled yet, s: about twice what its record takes."""
 
 
-def baseline_path(configuration: Configuration) -> Path:
-    """Return the file that keeps idle powers between sessions: beside the ledger."""
+def baseline_path() -> Path:
+    """Return the file that keeps idle powers between sessions: in Jupyter's data folder, wherever the ledger is."""
     from greenllm_kernel.accounting.ledger import ledger_path
 
-    return ledger_path(configuration).with_name(FILE_NAME)
+    return ledger_path(Configuration()).with_name(FILE_NAME)
 
 
 class Session:
     """Measures in this process. Costs nothing until the first run opens.
 
     Args:
-        configuration: the user's settings; None: read them, and take the defaults (with a warning) where
-            they cannot be used.
+        configuration: the user's settings; None: read them, and leave out (with a warning) those that cannot be
+            used.
         plugins: instead of the installed ones.
     """
 
@@ -71,9 +70,7 @@ class Session:
         self.host = socket.gethostname()
         self._process_id = os.getpid()
         self.plugins = plugins or Plugins(self.configuration.disable_plugins, self.warn)
-        self.sampler = Sampler(
-            self._finds, self.configuration.use_meters, Baselines(self.host, partial(baseline_path, self.configuration))
-        )
+        self.sampler = Sampler(self._finds, self.configuration.use_meters, Baselines(self.host, baseline_path))
         self._learner = IdleLearner(self.sampler, self.keep_baselines)
         self.span = Span(self.sampler)
         self.labels = Labels()
@@ -173,6 +170,11 @@ class Session:
         """Carbon intensity of the configured place, as far as it is known now."""
         return self.intensity_lookup.now()
 
+    @property
+    def meter_plugins(self) -> set[str]:
+        """Names of the plugins that look for meters, whether they have found any or not."""
+        return {name for name, _ in self.plugins.implementations("greenllm_meters")}
+
     def find_meters(self, timeout_s: float = 10.0) -> bool:
         """Look for the meters now and wait until they are known; the first run does so without waiting."""
         self.sampler.hold()
@@ -229,11 +231,10 @@ class Session:
             util.Finalize(None, self.close, (AT_EXIT_TIMEOUT_S,), exitpriority=100)
 
     def _configured(self) -> Configuration:
-        try:
-            return Configuration.load()
-        except ConfigurationError as error:
-            self.warn(f"{error}; the default settings are used")
-            return Configuration()
+        configuration, complaints = Configuration.load_usable()
+        for complaint in complaints:
+            self.warn(complaint)
+        return configuration
 
     def _finds(self) -> list[tuple[str, Find]]:
         hooks = self.plugins.implementations("greenllm_meters")
@@ -247,7 +248,7 @@ class Session:
         while not self._is_closed:
             with self._lock:
                 is_idle = not self._runs
-            if is_idle:
+            if is_idle and self.span.is_settled:
                 self._wait_idly()
                 progress_at = time.monotonic() + PROGRESS_EVERY_S
             self._wake.clear()
@@ -256,7 +257,7 @@ class Session:
             if time.monotonic() >= progress_at:
                 self._guarded(self._tell_progress)
                 progress_at = time.monotonic() + PROGRESS_EVERY_S
-            has_closed = any(not run.is_open for run in self.unsettled_runs)
+            has_closed = not self.span.is_settled or any(not run.is_open for run in self.unsettled_runs)
             wait_s = max(0.0, progress_at - time.monotonic())
             self._wake.wait(SETTLE_EVERY_S if has_closed else min(wait_s, self._look_in_s()))
         self._guarded(self._settle_closed)
@@ -313,9 +314,9 @@ class Session:
         if self._has_checked_meters or not self.sampler.has_found:
             return
         self._has_checked_meters = True
-        there = self.sampler.names
-        for name in sorted((self.configuration.use_meters or frozenset()) - there):
-            self.warn(f"there is no meter {name!r}; the meters are {', '.join(sorted(there))}")
+        known = self.sampler.names | self.meter_plugins
+        for name in sorted((self.configuration.use_meters or frozenset()) - known):
+            self.warn(f"there is no meter {name!r}; the meters are {', '.join(sorted(known))}")
 
     def _tell_progress(self) -> None:
         self.span.keep_edge()

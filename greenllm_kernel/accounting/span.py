@@ -6,6 +6,7 @@ import threading
 from collections import deque
 
 from greenllm_kernel.accounting.drawn import Drawn
+from greenllm_kernel.accounting.readings import Readings
 from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.metering.window import Window
 from greenllm_kernel.quantities import Energy
@@ -27,7 +28,7 @@ class Span:
         self._closing: list[Window] = []
         self._drawn = Drawn()
         self._duration_s = 0.0
-        self._unavailable: set[str] = set()
+        self._readings = Readings()
 
     def enter(self, opened_ns: int) -> None:
         """A run has opened. Costs next to nothing; :meth:`attend` does the rest."""
@@ -46,12 +47,17 @@ class Span:
         """Add the windows that later readings will not change any more."""
         with self._lock:
             self._catch_up()
-            for window in [window for window in self._closing if window.is_settled()]:
+            for window in [w for w in self._closing if w.is_settled() and w.is_attributed()]:
                 self._closing.remove(window)
                 self._drawn += Drawn.of_channels(window.draws())
-                self._unavailable |= _missing(window)
+                self._readings += Readings.of_channels(window.draws(), window.duration_s)
                 self._duration_s += window.duration_s
                 window.finish()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing has closed that later readings could still change."""
+        return not self._closing
 
     def keep_edge(self) -> None:
         """See :meth:`Window.keep_edge`."""
@@ -60,20 +66,21 @@ class Span:
                 self._window.keep_edge()
 
     def total(self) -> tuple[Energy | None, float, list[str]]:
-        """Return what was drawn so far, J, in how many seconds, and the ids of channels with readings missing."""
-        drawn, duration_s, unavailable = self.drawn()
-        return drawn.energy, duration_s, unavailable
+        """Return what was drawn so far, J, in how many seconds, and the ids of the channels that it lacks."""
+        drawn, duration_s, readings = self.drawn()
+        return drawn.energy, duration_s, sorted(reading.channel_id for reading in readings.missing)
 
-    def drawn(self) -> tuple[Drawn, float, list[str]]:
-        """Return the same with idle, net and this kernel's share."""
+    def drawn(self) -> tuple[Drawn, float, Readings]:
+        """Return the same with idle, net and this kernel's share, and how far each channel was read."""
         with self._lock:
             self._catch_up()
-            drawn, duration_s, unavailable = self._drawn, self._duration_s, set(self._unavailable)
+            drawn, duration_s, readings = self._drawn, self._duration_s, self._readings
             for window in (*self._closing, *([self._window] if self._window else ())):
-                drawn += Drawn.of_channels(window.draws())
+                draws = window.draws()
+                drawn += Drawn.of_channels(draws)
                 duration_s += window.duration_s
-                unavailable |= _missing(window)
-        return drawn, duration_s, sorted(unavailable)
+                readings += Readings.of_channels(draws, window.duration_s)
+        return drawn, duration_s, readings
 
     def _catch_up(self) -> None:
         while self._events:
@@ -87,7 +94,3 @@ class Span:
                 self._window.attend()
                 self._closing.append(self._window)
                 self._window = None
-
-
-def _missing(window: Window) -> set[str]:
-    return {d.channel.id for d in window.draws() if d.counted and (d.energy is None or d.fault)}

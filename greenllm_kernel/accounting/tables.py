@@ -125,10 +125,14 @@ def _net_columns(part: SessionPart) -> list[tuple[str, Callable[[Sum], str]]]:
     """Return titles and contents of columns for what is known beside the energy."""
     columns: list[tuple[str, Callable[[Sum], str]]] = []
     if part.knows_net:
-        columns.append((">Net (95 %)", lambda total: total.net))
+        columns.append((">Net (95 %)", _net))
     if part.knows_own:
         columns.append((">This kernel", lambda total: total.own))
     return columns
+
+
+def _net(total: Sum) -> str:
+    return f"{total.net} (in part)" if total.net_without else total.net
 
 
 def _of_cell(write: Callable[[Sum], str], cell: CellRow) -> str:
@@ -146,7 +150,7 @@ def _energy(total: Sum, units: Sequence[str] = (), with_mass: bool = False, with
     if with_mass:
         text.append(f"\n{total.mass}")
     if with_net and total.net:
-        text.append(f"\nnet {total.net}", "dim")
+        text.append(f"\nnet {_net(total)}", "dim")
     if with_net and total.own:
         text.append(f"\nthis kernel {total.own}", "dim")
     for unit in units:
@@ -160,6 +164,8 @@ def _provenance(total: Sum) -> Text:
     text = Text(total.provenance, STYLES[total.provenance])
     if total.missing:
         text.append(f"\nwithout {total.missing}", "dim")
+    if total.partly:
+        text.append(f"\npartly read: {total.partly}", "dim")
     return text
 
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from greenllm_kernel.accounting.known import Known
 from greenllm_kernel.accounting.overlap import Part, parts, times
+from greenllm_kernel.accounting.readings import Readings
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Interval, Provenance
 
@@ -35,9 +37,10 @@ class Totals:
             the shares of several kernels on a host are apart from one another anyhow, and all are added.
         mass_gco2e: emissions of the records that have any; None where none has.
         interval_gco2e: its 95 % interval.
-        unavailable: ids of the channels that are missing, wholly or for a time, from at least one record.
+        readings: how far each channel was read: which are missing from the sum, and which are partly read.
         runs_without_energy: how many of the runs know no energy at all; the sum lacks them.
         runs_without_emissions: how many of the runs know no emissions; ``mass_gco2e`` lacks them.
+        known: idle, net and share of the parts that know theirs, where not all do.
     """
 
     runs: int
@@ -46,12 +49,18 @@ class Totals:
     energy: Energy | None
     mass_gco2e: float | None
     interval_gco2e: Interval | None
-    unavailable: tuple[str, ...]
+    readings: Readings
     runs_without_energy: int
     runs_without_emissions: int
     idle: Energy | None = None
     net: Energy | None = None
     share_j: float | None = None
+    known: Known = field(default_factory=Known)
+
+    @property
+    def unavailable(self) -> tuple[str, ...]:
+        """Ids of the channels of which no record knows the energy: the sum lacks them."""
+        return tuple(reading.channel_id for reading in self.readings.missing)
 
     @property
     def provenance(self) -> Provenance:
@@ -104,12 +113,13 @@ def total(records: Iterable[Record]) -> Totals:
         energy=_sum(part.of(part.record.gross) for part in known),
         mass_gco2e=mass_gco2e,
         interval_gco2e=interval_gco2e,
-        unavailable=tuple(dict.fromkeys(channel for record in counted for channel in record.unavailable)),
+        readings=sum((record.readings for record in counted), Readings()),
         runs_without_energy=sum(record.gross is None for record in counted),
         runs_without_emissions=sum(record.emissions is None for record in counted),
         idle=_sum(part.of(part.record.idle) for part in known),
         net=_sum(part.of(part.record.net) for part in known),
         share_j=_shares(counted),
+        known=_known(counted, added),
     )
 
 
@@ -177,13 +187,25 @@ def _shares(records: Sequence[Record]) -> float | None:
     for record in records:
         if record.gross is not None:
             sessions.setdefault(record.session_id, []).append(record)
-    shares_j = [
-        None if part.record.share_j is None else part.factor * part.record.share_j
-        for members in sessions.values()
-        for part in parts(members)
-    ]
+    shares_j = [part.share_j for members in sessions.values() for part in parts(members)]
     known = [share_j for share_j in shares_j if share_j is not None]
     return math.fsum(known) if known and len(known) == len(shares_j) else None
+
+
+def _known(counted: Sequence[Record], added: Sequence[Part]) -> Known:
+    """Return what the parts know; of the shares all sessions' are added, as they are apart from one another."""
+    sessions: dict[str, list[Record]] = {}
+    for record in counted:
+        if record.known.shared is not None:
+            sessions.setdefault(record.session_id, []).append(record)
+    shares_j = [part.known.share_j for members in sessions.values() for part in parts(members)]
+    told_j = [share_j for share_j in shares_j if share_j is not None]
+    shared = [part.known.shared for part in parts([record for members in sessions.values() for record in members])]
+    return replace(
+        sum((part.known for part in added), Known()),
+        share_j=math.fsum(told_j) if told_j else None,
+        shared=Energy.sum(energy for energy in shared if energy is not None),
+    )
 
 
 def _emissions(added: Sequence[Part]) -> tuple[float | None, Interval | None]:

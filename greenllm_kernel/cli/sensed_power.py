@@ -31,7 +31,7 @@ class SensedPower:
     """
 
     def __init__(self, meters: Sequence[Meter], component: Component) -> None:
-        parts = [_Part(meter, component) for meter in meters]
+        self._parts = parts = [_Part(meter, component) for meter in meters]
         self._sampler = Sampler(lambda: [(part.name, partial(_only, part)) for part in parts])
         self._sampler.hold()
         self._sampler.wait_until_found(TRIAL_S)
@@ -51,9 +51,10 @@ class SensedPower:
 
     @property
     def faults(self) -> list[str]:
-        """Why sensors that were found do not answer."""
+        """Why sensors that were found do not answer, or cannot serve."""
         failed = [f"{meter.name}: {meter.reason}" for meter in self._sampler.unusable]
-        return [*failed, *(fault for reader in self._sampler.readers for fault in _faults(reader))]
+        mixed = [f"{label}: it has more in it than what is sensed" for part in self._parts for label in part.mixed]
+        return [*failed, *mixed, *(fault for reader in self._sampler.readers for fault in _faults(reader))]
 
     @property
     def gain_uncertainty(self) -> float:
@@ -126,19 +127,25 @@ class SensedPower:
 
 
 class _Part:
-    """A meter, of which only the outermost sensed channels of one component are read."""
+    """A meter, of which only the outermost sensed channels of one component, and of no other beside it, are read.
+
+    ``mixed`` has the labels of those with others: an estimate fitted to them would have these twice, once by their own.
+    """
 
     def __init__(self, meter: Meter, component: Component) -> None:
         self.name = meter.name
         self._meter = meter
         self._component = component
+        self.mixed: list[str] = []
 
     def channels(self) -> Sequence[Channel]:
-        own = [
+        sensed = [
             channel
             for channel in self._meter.channels()
             if channel.component is self._component and not channel.is_estimate
         ]
+        own = [channel for channel in sensed if channel.contains <= {self._component}]
+        self.mixed = [channel.label for channel in sensed if channel not in own]
         ids = {channel.id for channel in own}
         return [channel for channel in own if channel.inside not in ids]
 

@@ -46,8 +46,9 @@ class Channel:
         inside: id of the channel that already contains this one's energy, so that sums count it once.
         contains: the parts of the machine all of which this channel's energy has in it, whichever meter reads them:
             a battery's has every part, a Grace Hopper module's its GPU. For what cannot be named by ``inside``.
-        rank: where a channel of a lower rank knows the same component, this one is shown and not counted. 0: a sensor
-            or a model of this machine; 1: an exporter's view of the sensors; 2: a cross-check.
+        rank: where a channel of a lower rank knows the same component (for a platform, its processors or memory), this
+            one is shown and not counted. 0: a sensor or a model of this machine; 1: an exporter's view of the sensors;
+            2: a coarse or doubtful view of the platform, such as a battery's; 3: a cross-check.
         read_spacing_s: reads never come closer together than this, s; for what is asked over a network.
     """
 
@@ -131,7 +132,8 @@ class Usage:
     Attributes:
         channel_id: which channel.
         own_s: by the processes that were asked about, s; NaN with a fault.
-        all_s: by all processes, s; at least ``own_s``; NaN with a fault.
+        all_s: by all processes, s; at least ``own_s``. May be told with a fault too: whether a device is idle does not
+            depend on whose it is. NaN where it is not known.
         t_ns: ``time.monotonic_ns()`` up to which both count.
         fault: why it cannot be told whose the use was, in words a user can act on; None where it can.
     """

@@ -7,7 +7,7 @@ next one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -17,10 +17,13 @@ ACCELERATORS = ("cuda", "xpu")
 Apple's is left out: torch cannot tell whether a process uses it without starting it there.
 """
 
-_failed: set[tuple[str, int]] = set()
+Device = tuple[str, int]
+"""One of torch's devices: the part of torch, and its number there."""
+
+_told: set[Device] = set()
 
 
-def wait_for_queued_work() -> RuntimeError | None:
+def wait_for_queued_work() -> dict[Device, RuntimeError]:
     """Wait until the devices that torch uses in this process have done what is queued, on all their streams.
 
     Where torch is not imported, or uses no device, this costs a look into a dictionary and little more. While a graph
@@ -28,16 +31,16 @@ def wait_for_queued_work() -> RuntimeError | None:
     thread, or on the one that ``torch.cuda.graph`` captures on unless told otherwise.
 
     Returns:
-        The error that queued work has run into, where it is new; None where there is none. An error that breaks the
-        device for the rest of the process comes again at each later edge, and is not returned again.
+        By device, the error that queued work has run into. One that breaks the device for the rest of the process
+        comes again at each later edge, and is returned until it has been :func:`told`.
 
     Raises:
         KeyboardInterrupt: the user's. As in ``torch.cuda.synchronize``, it comes when the work is done.
     """
     torch = sys.modules.get("torch")
     if torch is None:
-        return None
-    new: RuntimeError | None = None
+        return {}
+    errors: dict[Device, RuntimeError] = {}
     for name in ACCELERATORS:
         devices = _used_devices(torch, name)
         if any(_is_capturing(getattr(torch, name), device) for device in devices):
@@ -45,11 +48,16 @@ def wait_for_queued_work() -> RuntimeError | None:
         for device in devices:
             error = _waited(getattr(torch, name), device)
             if error is None:
-                _failed.discard((name, device))
-            elif (name, device) not in _failed:
-                _failed.add((name, device))
-                new = new or error
-    return new
+                _told.discard((name, device))
+            elif (name, device) not in _told:
+                errors[name, device] = error
+    return errors
+
+
+def told(errors: Mapping[Device, RuntimeError]) -> RuntimeError:
+    """Take note that the user is told of these errors, and return the first of them, to be raised."""
+    _told.update(errors)
+    return next(iter(errors.values()))
 
 
 def _used_devices(torch: ModuleType, name: str) -> Sequence[int]:

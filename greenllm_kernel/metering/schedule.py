@@ -22,8 +22,14 @@ SHORTEST_SPACING_NS = 3_000_000
 BURST_TICKS = 4
 """How many ticks a burst may last: a counter that stands still shows none."""
 
+SHORTEST_APART_S = 0.0125
+"""However often windows open and close, a channel is not read again sooner than this, s, or than costs allow."""
+
 EAGER_TICKS = 4
-"""For how many ticks after a window opened or closed every tick is read, even where that costs more."""
+"""For how many ticks after a window opened or closed every tick is read, as far as the costs allow."""
+
+EAGERNESS = 8.0
+"""In these ticks reads are spaced less widely than costs would have it, by this factor."""
 
 BURST_AGAIN_S = 8.0
 """When a burst that found no ticks is tried again, s; later by as much as reads have to be spaced more widely."""
@@ -53,7 +59,7 @@ class Schedule:
         self._trace = trace
         self._period_ns = trace.channel.update_period_s * 1e9
         self._least_ns = int(trace.channel.read_spacing_s * 1e9)
-        self._read_ns = -self._least_ns
+        self._read_ns = -(10**12)
         self._due_ns = 0
         self._slack_ns = 0
         self._early_ns = 0
@@ -68,7 +74,8 @@ class Schedule:
 
     def begin(self, now_ns: int, learn_from_ns: int = 0) -> None:
         """A window opened or closed: read at once, and learn the ticks, where they are unknown, from an instant on."""
-        self._due_ns, self._early_ns = max(now_ns, self._read_ns + self._least_ns), 0
+        spacing_ns = max(self._least_ns, int(SHORTEST_APART_S * 1e9 * self.stride))
+        self._due_ns, self._early_ns = max(now_ns, self._read_ns + spacing_ns), 0
         self._burst_left, self._burst_reads = BURST_READS * BURST_TICKS, BURST_READS
         self._burst_from_ns = learn_from_ns
         self._eager_until_ns = now_ns + int(EAGER_TICKS * max(self._period_ns, READ_PERIOD_S * 1e9))
@@ -106,7 +113,7 @@ class Schedule:
         """Set the next read after one at ``at_ns``."""
         self._read_ns = at_ns
         clock = self._trace.clock
-        stride = 1.0 if at_ns < self._eager_until_ns else self.stride
+        stride = max(1.0, self.stride / EAGERNESS) if at_ns < self._eager_until_ns else self.stride
         if clock is None or clock.is_fast:
             spacing_ns = max(READ_PERIOD_S * 1e9, self._period_ns) * stride
             self._set(at_ns + spacing_ns, spacing_ns / 4)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from greenllm_kernel.metering.attribution.attribution import share_j
 from greenllm_kernel.metering.attribution.use import UseAt
-from greenllm_kernel.metering.containment import around, is_contained, is_superseded
+from greenllm_kernel.metering.containment import counted, gives_way, is_superseded
 from greenllm_kernel.metering.idle.baseline import Baseline
 from greenllm_kernel.metering.meter import Channel
 from greenllm_kernel.metering.reader import Reader
@@ -28,8 +28,14 @@ LOOK_SPACING_S = 0.5
 """Of the time between two looks whether a window is settled, so much counts as waiting, s: a cell that holds the GIL in
 C lets neither the sampler nor who looks do anything, and in a suspended machine nothing runs at all."""
 
-KEEP_EDGE_AFTER_S = 10.0
-"""An open window keeps its opening edge itself from this age on: traces forget."""
+KEEP_EDGE_AFTER_S = 1.5
+"""A window keeps its edges itself from this age on, s: traces forget..."""
+
+KEEP_EDGE_AFTER_TICKS = 8
+"""... and from this many refreshes on, which is when what comes later does not sharpen them any more."""
+
+LONGEST_WITHOUT_EDGE_S = 10.0
+"""An edge that does not settle is kept as it is after this long, s."""
 
 KEEP_USE_AFTER_S = 4.0
 """The same for the use of devices up to its opening."""
@@ -52,6 +58,16 @@ class Draw:
     baseline: Baseline | None = None
     share_j: float | None = None
 
+    @property
+    def channel_id(self) -> str:
+        """Which channel."""
+        return self.channel.id
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return self.channel.label
+
 
 class Window:
     """Opens now. Windows nest and overlap freely; opening and closing only store an instant.
@@ -68,6 +84,7 @@ class Window:
         self.closed_ns: int | None = None
         self._sampler = sampler
         self._opening: dict[str, Edge] = {}
+        self._closing: dict[str, Edge] = {}
         self._opening_use: dict[str, UseAt] = {}
         self._cpu_before_s = sampler.cpu_s
         self._asleep_before_s = asleep_s()
@@ -130,6 +147,7 @@ class Window:
             return True
         if not self._sampler.has_found:
             return False
+        self._keep_edges()
         return all(trace.is_settled(self.closed_ns) for trace in self._sampler.traces)
 
     def is_attributed(self) -> bool:
@@ -160,13 +178,20 @@ class Window:
                 use = self._use_at_opening(trace.channel)
                 if use is not None:
                     self._opening_use[trace.channel.id] = use
-        if age_s < KEEP_EDGE_AFTER_S:
-            return
+        self._keep_edges()
+
+    def _keep_edges(self) -> None:
+        """Take the edges over that will not change any more: traces forget them in time."""
+        now_ns = time.monotonic_ns()
         for trace in self._sampler.traces:
-            if trace.channel.id not in self._opening:
-                edge = trace.edge(self.opened_ns) or trace.first_edge(self.opened_ns)
-                if edge is not None:
-                    self._opening[trace.channel.id] = edge
+            wait_ns = max(KEEP_EDGE_AFTER_S, KEEP_EDGE_AFTER_TICKS * trace.refresh_s) * 1e9
+            for at_ns, kept in ((self.opened_ns, self._opening), (self.closed_ns, self._closing)):
+                if at_ns is None or trace.channel.id in kept or now_ns - at_ns < wait_ns:
+                    continue
+                if trace.is_settled(at_ns) or now_ns - at_ns > LONGEST_WITHOUT_EDGE_S * 1e9:
+                    edge = trace.edge(at_ns) or (trace.first_edge(at_ns) if kept is self._opening else None)
+                    if edge is not None:
+                        kept[trace.channel.id] = edge
 
     def draws(self) -> Sequence[Draw]:
         """Return what each channel drew so far, or in all; contained channels are marked as not counted."""
@@ -189,7 +214,7 @@ class Window:
         opening = self._opening.get(trace.channel.id) or trace.edge(self.opened_ns)
         late = None if opening else trace.first_edge(self.opened_ns)
         start = opening or late
-        closing = trace.edge(closing_ns)
+        closing = self._closing.get(trace.channel.id) or trace.edge(closing_ns)
         fault = trace.fault
         if start is None or closing is None or closing.t_ns < start.t_ns:
             return Draw(trace.channel, reader.name, None, 0.0, True, fault or "no reading in this window")
@@ -227,12 +252,24 @@ class Window:
 
 def _without_needless_estimates(draws: Sequence[Draw]) -> list[Draw]:
     """Leave out estimates of what a sensor, or a surer estimate, knows."""
-    known = [(draw.meter, draw.channel) for draw in draws if draw.energy is not None]
-    return [draw for draw in draws if not is_superseded(draw.channel, draw.meter, known)]
+    return [draw for draw in draws if not is_superseded(draw.channel, draw.meter, _known_beside(draw, draws))]
+
+
+def _known_beside(estimate: Draw, draws: Sequence[Draw]) -> list[tuple[str, Channel]]:
+    """Return the channels that have a figure, but for those that give way to this one's."""
+    return [
+        (draw.meter, draw.channel)
+        for draw in draws
+        if draw.energy is not None
+        and not (
+            estimate.channel.component in draw.channel.contains
+            and gives_way(draw.channel, draw.coverage, estimate.coverage)
+        )
+    ]
 
 
 def _counted_once(draws: Sequence[Draw]) -> list[Draw]:
     """Mark the draws whose energy another draw already contains."""
-    outer = around(draw.channel for draw in draws)
-    known = {draw.channel.id for draw in draws if draw.energy is not None}
-    return [replace(draw, counted=not is_contained(draw.channel.id, outer, known)) for draw in draws]
+    coverage = {draw.channel.id: draw.coverage for draw in draws if draw.energy is not None}
+    added = counted([draw.channel for draw in draws], coverage)
+    return [replace(draw, counted=draw.channel.id in added) for draw in draws]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 
 from IPython.core.error import UsageError
@@ -12,7 +13,7 @@ from greenllm_kernel.notebook.tracker import CellOptions
 UNIT = re.compile(r"(?P<unit>[A-Za-z_]\w*)=(?P<expression>.+)", re.DOTALL)
 
 cell_arguments = (
-    magic_arguments(),
+    magic_arguments("%energy"),  # IPython's help writes one more % before it
     argument("name", nargs="*", metavar="NAME", help="what the record is called; else the cell's first line"),
     argument("--stage", metavar="S", help="preprocess, train, evaluate, deploy, or any other text"),
     argument(
@@ -53,7 +54,7 @@ def cell_options(magic: object, line: str) -> CellOptions:
         _check_expression(match["unit"], match["expression"])
         per[match["unit"]] = match["expression"]
     output = found.output
-    if output is not None and not output.isidentifier():
+    if output is not None and (not output.isidentifier() or keyword.iskeyword(output)):
         raise UsageError(f"-o {output}: expected the name of a variable")
     name = " ".join(_unquoted(word) for word in found.name) or None
     return CellOptions(name, _unquoted(found.stage) or None, per, output, found.quiet)

@@ -1,13 +1,21 @@
-"""What each cell cost over all its runs in this session: the rows of the sidebar's table."""
+"""What each cell cost over all its runs in this session: the rows of the sidebar's table.
+
+Runs of one cell or name may overlap (threads, async cells). A row has each instant once: a run adds what it drew in the
+time that no run of the row has before it (``overlap.py``), and leaves to runs that began earlier and are not settled
+yet the time that they have in common.
+"""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any
 
 from greenllm_kernel.accounting.drawn import Drawn
-from greenllm_kernel.accounting.record import Record, basis_to_dict
+from greenllm_kernel.accounting.overlap import Span, joined, length_s, outside, part_within, span_of
+from greenllm_kernel.accounting.record import Record, basis_to_dict, known_net_to_dict
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Provenance
 
@@ -16,6 +24,30 @@ MOST_WINDOWS = 200
 
 OTHER_WINDOWS = "window (others)"
 
+MOST_SPANS = 100
+"""Spans of counted time kept for each row: the latest. Older ones matter only to a run that was not known while it was
+open (too short to be seen) and is told of long after those that it overlapped with."""
+
+
+@dataclass
+class Sum:
+    """What runs drew together, in how many seconds, and the latest of the time that is counted."""
+
+    drawn: Drawn = field(default_factory=Drawn)
+    duration_s: float = 0.0
+    covered: list[Span] = field(default_factory=list)
+
+    def add(self, record: Record, others: Iterable[Span] = ()) -> None:
+        """Add a run in the time that is neither counted yet nor in ``others``."""
+        span = span_of(record)
+        taken = joined([*(counted for counted in self.covered if counted[1] > span[0]), *others])
+        free = outside(span, taken) if taken else [span]
+        part = part_within(record, free)
+        if part.factor > 0:
+            self.drawn += Drawn.of_part(part)
+        self.duration_s += length_s(free) if taken else record.duration_s
+        self.covered = joined([*self.covered, *free])[-MOST_SPANS:]
+
 
 @dataclass
 class Cell:
@@ -23,8 +55,7 @@ class Cell:
 
     cell_id: str
     runs: int = 0
-    drawn: Drawn = field(default_factory=Drawn)
-    duration_s: float = 0.0
+    sum: Sum = field(default_factory=Sum)
     latest: Record | None = None
     unsettled: dict[str, Run] = field(default_factory=dict)
     unavailable: set[str] = field(default_factory=set)
@@ -79,8 +110,9 @@ class Cells:
             cell = self._cell(record.cell_id, record.name)
             if cell.unsettled.pop(record.run_id, None) is None:
                 cell.runs += 1
-            cell.drawn += Drawn.of_record(record)
-            cell.duration_s += record.duration_s
+            began_s = record.started_at.timestamp()
+            earlier = takewhile(lambda span: span[0] < began_s, map(_span_so_far, cell.unsettled.values()))
+            cell.sum.add(record, earlier)
             cell.unavailable |= set(record.unavailable)
             if cell.latest is None or record.started_at >= cell.latest.started_at:
                 cell.latest = record
@@ -91,16 +123,16 @@ class Cells:
         with self._lock:
             cell = self._cells[cell_id]
             unsettled, latest = list(cell.unsettled.values()), cell.latest
-            drawn, duration_s, unavailable, runs = cell.drawn, cell.duration_s, set(cell.unavailable), cell.runs
+            so_far, unavailable, runs = replace(cell.sum), set(cell.unavailable), cell.runs
         is_running = False
-        for run in unsettled:
+        for run in sorted(unsettled, key=lambda run: run.started_at):
             record = run.record
-            drawn += Drawn.of_record(record)
-            duration_s += record.duration_s
+            so_far.add(record)
             unavailable |= set(record.unavailable)
             if latest is None or record.started_at >= latest.started_at:
                 latest, is_running = record, run.is_open
         assert latest is not None  # a cell has a run or a record from the beginning
+        drawn = so_far.drawn
         emissions = Emissions.of(drawn.energy, intensity, pue) if drawn.energy and intensity else None
         return {
             "kind": "cell",
@@ -112,7 +144,7 @@ class Cells:
             "status": "running" if is_running else latest.status.value,
             "settled": not unsettled,
             "runs": runs,
-            "duration_s": duration_s,
+            "duration_s": so_far.duration_s,
             **drawn_figures(drawn),
             "unavailable": sorted(unavailable),
             "mass_gco2e": emissions.mass_gco2e if emissions else None,
@@ -131,8 +163,16 @@ class Cells:
         return self._cells.setdefault(key, Cell(key))
 
 
+def _span_so_far(run: Run) -> Span:
+    begin_s = run.started_at.timestamp()
+    return begin_s, begin_s + run.duration_s
+
+
 def drawn_figures(drawn: Drawn) -> dict[str, Any]:
-    """Return gross, idle, net and share with intervals and provenance as messages have them; nulls where unknown."""
+    """Return gross, idle, net and share with intervals and provenance as messages have them; nulls where unknown.
+
+    Idle and net are the whole's, and what is known of a part stands apart; the share is that of what it is known of.
+    """
     energy, idle, net = drawn.energy, drawn.idle, drawn.net
     return {
         "energy_j": energy.value_j if energy else None,
@@ -142,6 +182,8 @@ def drawn_figures(drawn: Drawn) -> dict[str, Any]:
         "idle_interval_j": list(idle.interval_j) if idle else None,
         "net_j": net.value_j if net else None,
         "net_interval_j": list(net.interval_j) if net else None,
-        "share_j": drawn.share_j,
+        "share_j": drawn.known.share_j,
+        "share_of_j": drawn.known.shared.value_j if drawn.known.shared else None,
+        "known_net": known_net_to_dict(drawn.known),
         "baseline": basis_to_dict(drawn.baseline) if drawn.baseline else None,
     }

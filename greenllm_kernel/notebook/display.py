@@ -6,18 +6,20 @@ import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from greenllm_kernel.accounting.known import Known
 from greenllm_kernel.accounting.notation import (
+    HOW_TO_KNOW,
     basis_text,
     duration_text,
     energy_text,
+    list_text,
     mass_text,
     per_unit_text,
     percent_text,
     provenance_text,
     rounded_energy_text,
+    share_percent_text,
     share_text,
-    without_baseline,
-    without_share,
 )
 from greenllm_kernel.accounting.record import MIME_TYPE, ChannelEnergy, Record
 
@@ -65,12 +67,16 @@ def _emissions(record: Record) -> str:
 
 
 def _net_in_brief(record: Record) -> list[str]:
-    parts = []
-    if record.net is not None and record.baseline is not None:
-        taken = basis_text(record.baseline, record.started_at).partition(" (")[0]
-        parts.append(f"net {energy_text(record.net)} (idle {rounded_energy_text(record.idle)}, {taken})")
-    if record.share_j is not None and record.gross is not None and record.gross.value_j > 0:
-        parts.append(f"this kernel {percent_text(record.share_j / record.gross.value_j)}")
+    known, parts = record.known, []
+    if known.net is not None and known.baseline is not None:
+        taken = basis_text(known.baseline, record.started_at).partition(" (")[0]
+        idle = f"(idle {rounded_energy_text(known.idle)}, {taken})"
+        parts.append(f"{_whose_net(known)} {energy_text(known.net)} {idle}{_not_of(known)}")
+    if known.share_j is not None and known.shared is not None and known.shared.value_j > 0:
+        percent = share_percent_text(known.share_j / known.shared.value_j, not known.untold)
+        parts.append(f"this kernel {percent}")
+    if known.lacking:
+        return parts
     return ["; ".join(parts)] if parts else []
 
 
@@ -78,26 +84,39 @@ def _net(record: Record) -> list[str]:
     """Say what of the energy is net, what idle, and whose it is, or why that is not known."""
     if record.gross is None:
         return []
-    lines = []
-    if record.net is not None and record.baseline is not None:
-        taken = basis_text(record.baseline, record.started_at)
-        lines.append(f"net {energy_text(record.net)}; idle {energy_text(record.idle)}, {taken}")
-    else:
-        parts = ", ".join(without_baseline(record.channels))
-        lines.append(f"net: idle power not known yet of {parts}; %energy idle measures it")
-    if record.share_j is not None:
-        lines.append(f"this kernel {share_text(record.share_j, record.gross)}")
-    else:
-        lines.append(f"this kernel's share cannot be told of {', '.join(without_share(record.channels))}")
+    known, lines = record.known, []
+    if known.net is not None and known.baseline is not None:
+        taken = basis_text(known.baseline, record.started_at)
+        lines.append(f"{_whose_net(known)} {energy_text(known.net)}; idle {energy_text(known.idle)}, {taken}")
+    if known.lacking:
+        lines.append(f"net: no idle power known of {list_text(known.lacking)}; {HOW_TO_KNOW}")
+    if known.share_j is not None and known.shared is not None:
+        lines.append(f"this kernel {share_text(known.share_j, known.shared, not known.untold)}")
+    if known.untold:
+        lines.append(f"this kernel's share cannot be told of {list_text(known.untold)}")
     return lines
+
+
+def _whose_net(known: Known) -> str:
+    return f"net of {list_text(known.of)}:" if known.lacking else "net"
+
+
+def _not_of(known: Known) -> str:
+    return f", not of {list_text(known.lacking)} (no idle power known)" if known.lacking else ""
 
 
 def _details(record: Record) -> list[str]:
     details = [per_unit_text(name, unit) for name, unit in record.units.items()]
     for channel in record.channels:
         if channel.fault:
-            details.append(f"{channel.label}: {channel.fault}")
+            details.append(f"{channel.label}: {_fault(channel, channel.fault)}")
     return details
+
+
+def _fault(channel: ChannelEnergy, fault: str) -> str:
+    """Return what went wrong, and for how much of the time where there are readings all the same."""
+    read = f"{percent_text(channel.coverage)} of the time"
+    return fault if channel.energy is None or read in fault else f"partly read ({read}): {fault}"
 
 
 def _basis(record: Record) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 
 from IPython.core.error import UsageError
@@ -10,8 +11,9 @@ from IPython.core.error import UsageError
 from greenllm_kernel.accounting.notation import power_text
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.metering.idle.baseline import Baseline, How
-from greenllm_kernel.metering.idle.stretch import Finding, IdleStretch
+from greenllm_kernel.metering.idle.stretch import DRIFT_UNCERTAINTY, Finding, IdleStretch
 from greenllm_kernel.metering.meter import Channel
+from greenllm_kernel.notebook.progress_line import ProgressLine
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95
 
 USUAL_S = 10.0
@@ -48,18 +50,21 @@ def measure_idle(session: Session, seconds: float) -> None:
     if not session.sampler.readers:
         print("No meter works here, so there is no idle power to measure; %energy status says why.")
         return
+    progress = ProgressLine(sys.stdout, "Measuring the idle machine", after_s=0.0)
     stretch = IdleStretch(session.sampler, How.MEASURED)
     try:
         while (left_s := seconds - stretch.elapsed_s) > 0:
-            print(f"\rMeasuring the idle machine: {math.ceil(left_s)} s left; let it rest.  ", end="", flush=True)
+            progress.say(f"{math.ceil(left_s)} s left; let it rest.")
             time.sleep(min(1.0, left_s))
         findings = stretch.end()
     finally:
         stretch.cancel()
-        print()
+        progress.end()
     session.keep_baselines(findings)
     for finding in findings:
         print(f"  {finding.channel.label}: {_outcome(finding, session.sampler.baselines.of(finding.channel))}")
+    if any(finding.baseline is not None for finding in findings):
+        print(f"The intervals (95 %) allow for a drift of idle power of {DRIFT_UNCERTAINTY:.0%} (1 sigma).")
 
 
 def baseline_text(channel: Channel, baseline: Baseline | None) -> str:

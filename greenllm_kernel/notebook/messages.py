@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from greenllm_kernel import __version__
+from greenllm_kernel.accounting.channel_energy import by_provenance_to_dict
 from greenllm_kernel.accounting.record import SCHEMA
 from greenllm_kernel.accounting.session import Session
-from greenllm_kernel.metering.containment import around, is_contained
+from greenllm_kernel.metering.containment import around, counted
 from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.metering.tracing.trace import Trace
 from greenllm_kernel.notebook.cells import Cells, drawn_figures
@@ -92,10 +93,9 @@ class Messages:
 
     def totals(self) -> Message:
         """What the session drew so far."""
-        drawn, duration_s, unavailable = self._session.span.drawn()
+        drawn, duration_s, readings = self._session.span.drawn()
         energy = drawn.energy
         emissions = self._emissions(energy)
-        kinds = (Provenance.MEASURED, Provenance.DERIVED, Provenance.ESTIMATED)
         return self._with_head(
             {
                 "kind": "totals",
@@ -103,8 +103,12 @@ class Messages:
                 "runs": self.cells.runs,
                 "duration_s": duration_s,
                 **drawn_figures(drawn),
-                "by_provenance_j": {p.value: energy.by_provenance_j.get(p, 0.0) if energy else 0.0 for p in kinds},
-                "unavailable": unavailable,
+                "by_provenance_j": by_provenance_to_dict(energy),
+                "unavailable": sorted(reading.channel_id for reading in readings.missing),
+                "partial": [
+                    {"id": reading.channel_id, "label": _cut(reading.label), "coverage": reading.coverage}
+                    for reading in readings.partial
+                ],
                 "mass_gco2e": emissions.mass_gco2e if emissions else None,
                 "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
             }
@@ -135,8 +139,10 @@ def _cut(sentence: str) -> str:
 
 
 def _channels(sampler: Sampler) -> list[Message]:
-    known = {trace.channel.id for trace in sampler.traces if trace.fault is None}
-    outer = around(trace.channel for trace in sampler.traces)
+    channels = [trace.channel for trace in sampler.traces]
+    known = {trace.channel.id: 1.0 for trace in sampler.traces if trace.fault is None}
+    added = counted(channels, known)
+    outer = {key: [] if key in added else ids for key, ids in around(channels).items()}
     return [
         _channel(trace, reader.name, next((key for key in outer.get(trace.channel.id, ()) if key in known), None))
         for reader in sampler.readers
@@ -171,6 +177,6 @@ def _intensity(intensity: CarbonIntensity | None) -> Message | None:
 
 def _counted_once(traces: list[Trace], powers: dict[str, float | None]) -> float | None:
     known = {channel_id: power_w for channel_id, power_w in powers.items() if power_w is not None}
-    outer = around(trace.channel for trace in traces)
-    parts = [power_w for channel_id, power_w in known.items() if not is_contained(channel_id, outer, known)]
+    added = counted([trace.channel for trace in traces], dict.fromkeys(known, 1.0))
+    parts = [power_w for channel_id, power_w in known.items() if channel_id in added]
     return sum(parts) if parts else None

@@ -18,22 +18,26 @@ class ProgressLine:
         stream: where it is written.
         name: of what is going on.
         is_quiet: whether nothing is to be written.
+        after_s: how long nothing is shown, s.
     """
 
-    def __init__(self, stream: TextIO, name: str, is_quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO, name: str, is_quiet: bool = False, after_s: float = SHOWN_AFTER_S) -> None:
         self._stream = stream
         self._name = name
         is_live = stream.isatty() or type(stream).__module__.startswith("ipykernel")
         self._is_wanted = is_live and not is_quiet
-        self._began = time.monotonic()
+        self._shown_at = time.monotonic() + after_s
         self._width = 0
 
     def tell(self, repeats: int, relative: float | None) -> None:
         """Say how many repeats there are, and half of the interval as a part of the energy, where it is known."""
-        if not self._is_wanted or time.monotonic() - self._began < SHOWN_AFTER_S:
-            return
         made = f"{repeats} repeat{'' if repeats == 1 else 's'} so far" if repeats else "warming up"
-        self._write(f"{self._name}: {made}" + ("" if relative is None else f", {relative_text(relative)}"))
+        self.say(made + ("" if relative is None else f", {relative_text(relative)}"))
+
+    def say(self, text: str) -> None:
+        """Say how far it is."""
+        if self._is_wanted and time.monotonic() >= self._shown_at:
+            self._write(f"{self._name}: {text}")
 
     def end(self) -> None:
         """Take it away."""

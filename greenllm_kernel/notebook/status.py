@@ -25,11 +25,15 @@ def status_text(session: Session, measures_every_cell: bool) -> str:
             idle = baseline_text(trace.channel, sampler.baselines.of(trace.channel))
             lines.append(f"  {trace.channel.label} ({trace.channel.component}, {reader.name}): {state}{now}; {idle}")
     for meter in sampler.unusable:
-        lines.append(f"  {meter.name}: cannot be used: {meter.reason}" + (f" {meter.remedy}" if meter.remedy else ""))
+        remedy = f". {meter.remedy}" if meter.remedy else ""
+        lines.append(f"  {meter.name}: cannot be used: {meter.reason.rstrip('.') if remedy else meter.reason}{remedy}")
     if not sampler.readers:
         lines.append("  no meter works here: energy is unavailable")
     energy, duration_s, _ = session.span.total()
-    lines.append(f"This session: {energy_text(energy)} in {duration_s:.1f} s, {provenance_text(energy)}")
+    if duration_s > 0:
+        lines.append(f"This session: {energy_text(energy)} in {duration_s:.1f} s, {provenance_text(energy)}")
+    else:
+        lines.append("This session: nothing measured yet")
     intensity = session.intensity_lookup.wait()
     if intensity is not None:
         low, high = intensity.interval_gco2e_per_kwh

@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from greenllm_kernel.accounting.measure import error_of_queued_work, status_of
+from greenllm_kernel.accounting.measure import error_of_queued_work, status_of, wait_for_earlier_work
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
-from greenllm_kernel.metering.queued_work import wait_for_queued_work
 from greenllm_kernel.notebook.outcome import InterruptFirst, fail
 from greenllm_kernel.plugins import described
 
@@ -146,9 +145,10 @@ class CellTracker:
         source = (info.raw_cell if info is not None else None) or ""
         cell_id = info.cell_id if info is not None else None
         session = self._session()
-        if session.configuration.wait_for_gpu:
-            wait_for_queued_work()  # an error of an earlier cell's work is not this cell's
-        return session.open(name_of(source), cell_id=cell_id or fallback_id(source), is_outermost=True)
+        failed = wait_for_earlier_work(session)
+        run = session.open(name_of(source), cell_id=cell_id or fallback_id(source), is_outermost=True)
+        run.failed_before = failed
+        return run
 
     def _close(self, frame: Frame, run: Run, result: ExecutionResult) -> None:
         error = result.error_before_exec or result.error_in_exec

@@ -27,7 +27,8 @@ def run_on(machine: nvml.Machine | None, script: str, folder: Path, **arguments:
         machine.write(control)
         env = {**env, **nvml.environment(nvml.build(folder / "nvml"), control), "GREENLLM_USE_METERS": "nvml"}
     env |= {
-        "GREENLLM_CONFIG": str(folder / "greenllm.toml"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
         "GREENLLM_LEDGER": str(folder / f"ledger-{uuid.uuid4().hex}.sqlite"),
         "HF_HUB_OFFLINE": "1",
     }

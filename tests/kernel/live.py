@@ -36,9 +36,12 @@ class LiveKernel:
         self.late: list[dict[str, Any]] = []
         self.ledger = folder / "ledger.sqlite"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GREENLLM_")}
+        settings = folder / "greenllm.toml"
+        settings.touch()
         environment |= {
-            "GREENLLM_CONFIG": str(folder / "greenllm.toml"),
+            "GREENLLM_CONFIG": str(settings),
             "GREENLLM_LEDGER": str(self.ledger),
+            "JUPYTER_DATA_DIR": str(folder / "data"),
             "IPYTHONDIR": str(folder / "ipython"),
             **VIRTUAL,
             **(env or {}),

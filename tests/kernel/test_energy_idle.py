@@ -63,7 +63,7 @@ def test_it_measures_for_as_long_as_it_is_told_and_says_what_it_found(kernel):
     assert "Swinging GPU: not measured: its power was not steady" in outcome.stdout
     status = kernel.run("%energy status").stdout
     assert "idle 75 ± 8 W, measured" in status
-    kept = json.loads((kernel.ledger.parent / "baselines.json").read_text())
+    kept = json.loads((kernel.ledger.parent / "data" / "greenllm" / "baselines.json").read_text())
     assert list(next(iter(kept["hosts"].values()))) == ["gpu:0"]
 
 

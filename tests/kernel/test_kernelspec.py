@@ -23,6 +23,7 @@ def test_the_first_cell_is_measured_without_a_line_of_code(tmp_path: Path) -> No
     ledger = tmp_path / "ledger.sqlite"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GREENLLM_")}
     environment |= {"GREENLLM_LEDGER": str(ledger), "GREENLLM_USE_METERS": "virtual", "IPYTHONDIR": str(tmp_path)}
+    environment |= {"JUPYTER_DATA_DIR": str(tmp_path / "data")}
     manager.start_kernel(env=environment)
     try:
         client = manager.client()

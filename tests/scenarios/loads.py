@@ -153,6 +153,16 @@ def cells(rng: random.Random, end_s: float, cells: Sequence[Span]) -> Load:
     return Together(quiet, Wave(0.0, flutter_w, period_s, rng.uniform(0.0, period_s), rng.uniform(0.2, 0.8)))
 
 
+def aligned(rng: random.Random, end_s: float, cells: Sequence[Span]) -> Load:
+    """Idles, and is busy exactly while a cell runs: the cell is the load."""
+    idle_w = spread(rng, 5.0, 100.0)
+    points = [(-5.0, idle_w)]
+    for opened_s, closed_s in cells:
+        if points[-1][0] < opened_s:
+            points += [(opened_s, idle_w * spread(rng, 1.5, 8.0)), (closed_s, idle_w)]
+    return Pieces(points)
+
+
 LOADS: tuple[Callable[[random.Random, float, Sequence[Span]], Load], ...] = (
     constant,
     steps,
@@ -161,6 +171,7 @@ LOADS: tuple[Callable[[random.Random, float, Sequence[Span]], Load], ...] = (
     spikes,
     noisy,
     cells,
+    aligned,
 )
 
 

@@ -224,6 +224,28 @@ def test_where_every_gpu_is_hidden_the_variables_are_named(
     assert isinstance(hidden, UnusableMeter) and "HIP_VISIBLE_DEVICES hides every GPU" in hidden.reason
 
 
+# Who else has the library open.
+
+
+def test_hwmon_s_look_and_a_second_meter_leave_the_first_one_the_library(machine: Machine) -> None:
+    machine.set([Gpu()])
+    meter = opened()
+
+    assert rocm_library.shows_gpus()
+    opened().close()
+    after = values(meter)
+    meter.close()
+
+    assert after[f"gpu:{uuid_of(0)}", Kind.POWER] == 300.0
+
+
+@pytest.mark.parametrize("forbidden", [{"init_status": standin.NO_PERMISSION}, {}], ids=["may not be opened", "blind"])
+def test_a_library_that_cannot_be_opened_or_is_blind_shows_no_gpu(machine: Machine, forbidden: dict[str, int]) -> None:
+    machine.set([], **forbidden)
+
+    assert not rocm_library.shows_gpus()
+
+
 # What can be missing.
 
 

@@ -135,6 +135,17 @@ def test_what_a_meter_cannot_tell_or_tells_wrongly_is_a_fault_and_no_figure(usag
     assert found.fault is None
 
 
+def test_how_busy_a_device_was_is_known_even_where_nobody_tells_by_whom():
+    found = UseLine()
+    for t_s, all_s in ((1, 0.0), (2, 0.5), (3, 0.5)):
+        found.take(Usage("gpu:0", math.nan, all_s, t_s * S, "in a container"))
+    assert found.busy_share(1 * S, 3 * S) == 0.25
+    assert found.busy_share(2 * S, 3 * S) == 0.0
+    assert use(found, 1, 3) is None
+    found.take(Usage("gpu:0", math.nan, math.nan, 4 * S, "MIG is on"))
+    assert found.busy_share(2 * S, 3 * S) is None
+
+
 def test_processes_that_are_many_are_looked_at_less_often(monkeypatch):
     looking = Attribution()
     looking.look()
@@ -288,6 +299,34 @@ def test_a_gpus_share_goes_by_what_its_meter_tells_of_our_processes(start):
     assert record.share_j == pytest.approx(record.gross.value_j / 2, rel=0.01)
     assert all(os.getpid() in process_ids for process_ids in meter.asked)
     assert len(meter.asked) < 15
+
+
+class LateTelling(Telling):
+    """It tells of use 0.8 s late, as NVML's samples do: the energy of a window is long known by then."""
+
+    def usage(self, channel_ids, process_ids):
+        return [
+            Usage(u.channel_id, max(0.0, u.own_s - 0.8 / 6), max(0.0, u.all_s - 0.8 / 3), u.t_ns - 8 * S // 10)
+            for u in super().usage(channel_ids, process_ids)
+        ]
+
+
+def test_the_sessions_total_waits_for_its_share_as_records_do(start):
+    meter = LateTelling([gpu(Constant(200.0), "gpu:0")], epoch_ns=time.monotonic_ns() - 10 * S)
+    session, recorder = start(meter)
+    session.find_meters()
+    for _ in range(2):
+        with measure(session=session) as run:
+            time.sleep(2.0)
+        run.settle()
+        deadline = time.monotonic() + 5
+        while not session.span.is_settled and time.monotonic() < deadline:
+            time.sleep(0.01)
+    drawn, _, _ = session.span.drawn()
+    shares = [record.share_j for record in recorder.records]
+    assert len(shares) == 2
+    assert drawn.share_j == pytest.approx(sum(shares), rel=1e-6)
+    assert drawn.share_j == pytest.approx(drawn.energy.value_j / 2, rel=0.05)
 
 
 @pytest.mark.parametrize("fault", ["MIG is on", "raise"])

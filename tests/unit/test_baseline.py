@@ -133,6 +133,23 @@ def test_a_later_session_on_the_host_has_them_and_another_host_has_not(tmp_path)
     assert [item.name for item in path.parent.iterdir()] == ["baselines.json"]
 
 
+def test_what_another_session_has_measured_meanwhile_holds_here_and_in_the_file(tmp_path):
+    path = tmp_path / "baselines.json"
+    here, other = Baselines("lab", lambda: path), Baselines("lab", lambda: path)
+    here.add(GPU, baseline(90.0, How.MEASURED, age_s=300.0))
+    other.add(GPU, baseline(70.0, How.MEASURED, age_s=200.0))
+    other.save()
+    here.add(GPU, baseline(95.0, age_s=100.0))
+    here.save()
+    again = Baselines("lab", lambda: path)
+    again.load()
+    assert here.of(GPU) == again.of(GPU) == baseline(70.0, How.MEASURED, age_s=200.0)
+    here.add(GPU, baseline(80.0, How.MEASURED))
+    here.save()
+    other.save()
+    assert other.of(GPU) == baseline(80.0, How.MEASURED)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -42,6 +42,7 @@ def test_its_one_channel_is_the_whole_machine_and_contains_every_part(tmp_path: 
 
     assert channel.component is Component.PLATFORM
     assert channel.contains == frozenset(Component)
+    assert channel.rank == 2
     assert channel.label == "Machine, from its battery (BAT0 and BAT1)"
 
 

@@ -321,6 +321,25 @@ def test_the_best_sensor_that_answers_is_taken_and_none_twice() -> None:
     assert any("dead: " in fault for fault in sensed.faults)
 
 
+def test_a_sensor_with_the_memory_in_it_gives_way_to_the_parts_that_are_the_processors_alone() -> None:
+    def channel(channel_id: str, inside: str | None = None) -> VirtualChannel:
+        about = Channel(channel_id, Component.CPU, channel_id, frozenset({Kind.COUNTER}), 0.001, inside=inside)
+        return VirtualChannel(about, Constant(25.0))
+
+    whole = channel("cpu:grace-0")
+    whole = replace(whole, channel=replace(whole.channel, contains=frozenset({Component.DRAM})))
+    parts = [channel(f"cpu:grace-0:{name}", "cpu:grace-0") for name in ("cpu", "sysio")]
+    sensed = SensedPower([VirtualMeter([whole, *parts])], Component.CPU)
+    alone = SensedPower([VirtualMeter([whole])], Component.CPU)
+    try:
+        assert [part.id for part in sensed.channels] == ["cpu:grace-0:cpu", "cpu:grace-0:sysio"]
+        assert not alone.works
+        assert any("cpu:grace-0: it has more in it" in fault for fault in alone.faults)
+    finally:
+        sensed.close()
+        alone.close()
+
+
 def test_what_contains_what_is_counted_once_and_estimates_are_no_sensors() -> None:
     def channel(channel_id: str, inside: str | None = None, model_uncertainty: float = 0.0) -> VirtualChannel:
         about = Channel(

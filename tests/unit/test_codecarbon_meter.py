@@ -68,7 +68,7 @@ def test_codecarbons_parts_are_cross_checks(meter: plugin.CodeCarbonMeter) -> No
     channels = {channel.id: channel for channel in meter.channels()}
 
     assert {"cpu:codecarbon", "dram:codecarbon"} <= set(channels)
-    assert all(channel.rank == 2 and channel.provides == {Kind.POWER} for channel in channels.values())
+    assert all(channel.rank == 3 and channel.provides == {Kind.POWER} for channel in channels.values())
     assert channels["cpu:codecarbon"].component is Component.CPU
     assert all("by CodeCarbon" in channel.label for channel in channels.values())
 

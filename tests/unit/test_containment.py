@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
 
 from driven import gpu, package
 from greenllm_kernel.accounting.measure import measure
-from greenllm_kernel.metering.containment import around, is_contained, known_components
+from greenllm_kernel.metering.containment import counted as counted_of
+from greenllm_kernel.metering.containment import known_components
 from greenllm_kernel.metering.meter import Channel, Component, Kind
 from greenllm_kernel.metering.profiles import Constant
 from greenllm_kernel.metering.virtual import VirtualChannel, VirtualMeter
@@ -33,8 +35,7 @@ LAPTOP = [CARD, PSYS, PACKAGE, CORE, RAM, BATTERY]
 
 
 def counted(channels: list[Channel], known: set[str]) -> set[str]:
-    outer = around(channels)
-    return {key for key in known if not is_contained(key, outer, known)}
+    return known & counted_of(channels, dict.fromkeys(known, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,41 @@ def test_a_circle_of_channels_does_not_hang() -> None:
     left = channel("left", Component.CPU, inside="right")
     right = channel("right", Component.CPU, inside="left")
 
-    assert is_contained("left", around([left, right]), {"right"})
-    assert not is_contained("left", around([left, right]), {"left"})
+    assert counted_of([left, right], {"right": 1.0}) == {"right"}
+    assert "left" in counted_of([left, right], {"left": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("coverage", "once"),
+    [
+        ({"battery": 0.95, "psys": 1.0, "package": 1.0, "card": 1.0}, {"battery"}),
+        ({"battery": 0.2, "psys": 1.0, "package": 1.0, "card": 1.0}, {"psys", "card"}),
+        ({"battery": 0.2, "psys": 0.1, "package": 1.0, "core": 1.0, "card": 1.0}, {"package", "card"}),
+        ({"battery": 0.2, "psys": 0.1, "package": 0.2, "card": 0.2}, {"battery"}),
+        ({"battery": 0.5, "card": 1.0}, {"battery"}),
+        ({"package": 0.5, "core": 1.0}, {"package"}),
+    ],
+    ids=[
+        "nearly always known",
+        "known for a moment",
+        "both known for a moment",
+        "its parts are no better known",
+        "a card is not the machine",
+        "cores are not the processor",
+    ],
+)
+def test_a_platform_known_for_a_moment_gives_way_to_its_parts(coverage: dict[str, float], once: set[str]) -> None:
+    for order in (LAPTOP, LAPTOP[::-1]):
+        assert counted_of(order, coverage) & coverage.keys() == once
+
+
+def test_of_modules_beside_one_another_one_that_was_lost_still_counts() -> None:
+    inner = frozenset({Component.CPU, Component.GPU})
+    modules = [channel(f"module {number}", Component.PLATFORM, contains=inner) for number in range(2)]
+    sockets = [channel(f"socket {number}", Component.CPU, inside=f"module {number}") for number in range(2)]
+    coverage = {"module 0": 0.3, "module 1": 1.0, "socket 0": 1.0, "socket 1": 1.0}
+
+    assert counted_of([*modules, *sockets], coverage) == {"module 0", "module 1"}
 
 
 def test_what_a_channel_contains_is_known_with_it() -> None:
@@ -117,3 +151,32 @@ def test_a_battery_and_a_card_are_counted_once_in_a_record(start) -> None:  # ty
         "platform:battery": True,
     }
     assert record.gross is not None and record.gross.value_j == pytest.approx(50.0, rel=0.1)
+
+
+def test_a_board_lost_at_a_cell_s_beginning_leaves_the_record_to_its_package(start) -> None:  # type: ignore[no-untyped-def]
+    board = VirtualChannel(channel("psys", Component.PLATFORM), Constant(90.0), gaps_s=[(1.0, math.inf)])
+    session, _ = start(VirtualMeter([board, package(Constant(60.0), "cpu:0", inside="psys")]))
+    session.find_meters()
+
+    with measure(session=session) as run:
+        time.sleep(2.5)
+    record = run.settle()
+
+    assert {c.channel_id: c.counted for c in record.channels} == {"psys": False, "cpu:0": True}
+    assert record.gross is not None and record.gross.value_j == pytest.approx(60.0 * record.duration_s, rel=0.05)
+
+
+def test_a_battery_that_fed_the_machine_for_a_moment_leaves_the_record_to_the_estimate(start) -> None:  # type: ignore[no-untyped-def]
+    battery = channel("platform:battery", Component.PLATFORM, contains=EVERYTHING)
+    meters = [
+        VirtualMeter([VirtualChannel(battery, Constant(90.0), gaps_s=[(0.6, math.inf)])], name="battery"),
+        VirtualMeter([package(Constant(9.0), "cpu:model", model_uncertainty=0.3)], name="estimate"),
+    ]
+    session, _ = start(*meters)
+    session.find_meters()
+
+    with measure(session=session) as run:
+        time.sleep(2.5)
+    record = run.settle()
+
+    assert {c.channel_id: c.counted for c in record.channels} == {"platform:battery": False, "cpu:model": True}

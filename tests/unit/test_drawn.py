@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from datetime import timedelta
 from importlib.resources import files
 
 import jsonschema
 import pytest
 
+from driven import gpu as virtual_gpu
 from greenllm_kernel.accounting.drawn import Drawn
+from greenllm_kernel.accounting.measure import measure
 from greenllm_kernel.accounting.record import ChannelEnergy, Record
 from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
-from greenllm_kernel.notebook.cells import Cells
+from greenllm_kernel.metering.profiles import Constant
+from greenllm_kernel.metering.virtual import VirtualMeter
+from greenllm_kernel.notebook.cells import MOST_SPANS, Cells
 from made_records import NOON, channel, measured, record
 
 SCHEMA = json.loads((files("greenllm_kernel") / "messages.schema.json").read_text())
@@ -76,3 +82,70 @@ def test_channels_inside_others_and_without_energy_are_left_out() -> None:
     assert drawn.net is not None
     assert drawn.net.value_j == 250
     assert Drawn.of_channels([lost]) == Drawn()
+
+
+def test_a_share_that_is_not_known_matters_only_where_there_was_energy() -> None:
+    nothing, known, unknown = (
+        Drawn.of_channels([gpu(*figures)]) for figures in ((0, None), (100, None, 60), (50, None))
+    )
+    assert (nothing + known + nothing).share_j == 60
+    assert (nothing + nothing).share_j is None
+    assert (nothing + known + unknown + known).share_j is None
+
+
+def flat(begin_s: float, duration_s: float, power_w: float = 100.0) -> Record:
+    part = gpu(power_w * duration_s, None, power_w * duration_s / 4)
+    series = {"gpu:0": [(0.0, power_w), (duration_s, power_w)]}
+    return record(cell_id="a", begin_s=begin_s, duration_s=duration_s, channels=[part], series=series)
+
+
+def test_runs_of_one_cell_that_overlap_have_their_common_time_once() -> None:
+    message = cell_message(flat(0, 10), flat(2, 5), flat(6, 10), flat(30, 5), flat(28, 4))
+    assert message["runs"] == 5
+    assert message["duration_s"] == pytest.approx(23, abs=1e-5)
+    assert message["energy_j"] == pytest.approx(2300, rel=1e-6)
+    assert message["share_j"] == pytest.approx(575, rel=1e-6)
+
+
+def test_a_row_of_many_runs_keeps_little() -> None:
+    cells = Cells()
+    for n in range(3 * MOST_SPANS):
+        cells.settled(flat(2 * n, 1))
+    cell = cells._cells["a"]
+    assert len(cell.sum.covered) == MOST_SPANS
+    assert cell.sum.drawn.energy is not None
+    assert cell.sum.drawn.energy.value_j == pytest.approx(100 * 3 * MOST_SPANS)
+
+
+def test_threads_that_measure_under_one_name_count_once_while_they_run_and_afterwards(start) -> None:  # type: ignore[no-untyped-def]
+    session, recorder = start(VirtualMeter([virtual_gpu(Constant(300.0), "gpu:0")]))
+    session.find_meters()
+    cells, name = Cells(), "window request"
+    seen = []
+
+    def request(duration_s: float) -> None:
+        with measure("request", session=session) as run:
+            cells.began(run)
+            time.sleep(duration_s)
+
+    threads = [threading.Thread(target=request, args=[duration_s]) for duration_s in (1.6, 0.4, 0.5, 0.6)]
+    began_s = time.monotonic()
+    for thread in threads:
+        thread.start()
+    taken = 0
+    while any(thread.is_alive() for thread in threads) or session.unsettled_runs:
+        for settled in recorder.records[taken:]:
+            cells.settled(settled)
+            taken += 1
+        message = cells.message(name, None, 1.0)
+        seen.append((time.monotonic() - began_s, taken, message["duration_s"], message["energy_j"] or 0.0))
+        time.sleep(0.05)
+    for settled in recorder.records[taken:]:
+        cells.settled(settled)
+    assert any(0 < taken < 4 for _, taken, _, _ in seen)
+    assert all(duration_s <= elapsed_s for elapsed_s, _, duration_s, _ in seen)
+    assert all(energy_j <= 300.0 * elapsed_s * 1.1 for elapsed_s, _, _, energy_j in seen)
+    message, (drawn, duration_s, _) = cells.message(name, None, 1.0), session.span.drawn()
+    assert (message["runs"], message["settled"]) == (4, True)
+    assert message["duration_s"] == pytest.approx(duration_s, abs=0.01)
+    assert message["energy_j"] == pytest.approx(drawn.energy.value_j, rel=0.02)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.metering.containment import around, is_contained
+from greenllm_kernel.metering.containment import counted
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading, UnusableMeter
-from greenllm_plugins.meters import hwmon
+from greenllm_plugins.meters import hwmon, rocm
 from greenllm_plugins.meters.hwmon import HwmonMeter, greenllm_meters, open_hwmon
 from ordinary_user import a_public_folder, an_ordinary_user
 from standins.hwmon import (
@@ -62,15 +63,14 @@ def channel(meter: HwmonMeter, channel_id: str) -> Channel:
 def counted_w(meter: HwmonMeter, *others: Channel) -> float:
     """What a total adds up of this meter's sensors, where other meters' channels are known too."""
     channels = [*others, *meter.channels()]
-    known = {channel.id for channel in channels}
-    outer = around(channels)
-    return sum(watts for key, watts in values(meter).items() if not is_contained(key, outer, known))
+    added = counted(channels, {channel.id: 1.0 for channel in channels})
+    return sum(watts for key, watts in values(meter).items() if key in added)
 
 
 def counts(meter: HwmonMeter, other: Channel) -> bool:
     """Whether another meter's channel is added beside this meter's."""
     channels = [other, *meter.channels()]
-    return not is_contained(other.id, around(channels), {channel.id for channel in channels})
+    return other.id in counted(channels, {channel.id: 1.0 for channel in channels})
 
 
 # Jetson.
@@ -255,10 +255,25 @@ def test_a_radeon_is_read_and_the_graphics_inside_a_processor_is_not(tmp_path: P
     assert "part of the CPU package" in meter.remark
 
 
-def test_a_radeon_is_left_to_amd_smi_where_that_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "amdsmi.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(hwmon, "has_library", lambda: True)
+AMDSMI = """
+class AmdSmiException(Exception): pass
+def amdsmi_init(): {init}
+def amdsmi_shut_down(): pass
+def amdsmi_get_processor_handles(): return {gpus}
+"""
+
+
+def install_amdsmi(folder: Path, monkeypatch: pytest.MonkeyPatch, init: str = "pass", gpus: str = "[1]") -> None:
+    """Install a package that can be opened as ``init`` says, beside its library."""
+    (folder / "amdsmi.py").write_text(AMDSMI.format(init=init, gpus=gpus))
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setitem(sys.modules, "amdsmi", sys)  # so that what is imported instead is taken out again
+    monkeypatch.delitem(sys.modules, "amdsmi")
+    monkeypatch.setattr(rocm, "has_library", lambda: True)
+
+
+def test_a_radeon_is_left_to_amd_smi_where_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_amdsmi(tmp_path, monkeypatch)
     root = str(build(tmp_path, RADEON).root)
 
     (found,) = greenllm_meters(Configuration(meters={"hwmon": {"root": root}}))
@@ -268,10 +283,22 @@ def test_a_radeon_is_left_to_amd_smi_where_that_is_installed(tmp_path: Path, mon
     assert isinstance(alone, HwmonMeter)
 
 
+@pytest.mark.parametrize(
+    ("init", "gpus"), [('raise AmdSmiException("NO_PERM")', "[1]"), ("pass", "[]")], ids=["forbidden", "blind"]
+)
+def test_a_radeon_is_not_left_to_an_amd_smi_that_cannot_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, init: str, gpus: str
+) -> None:
+    install_amdsmi(tmp_path, monkeypatch, init, gpus)
+
+    (found,) = greenllm_meters(Configuration(meters={"hwmon": {"root": str(build(tmp_path, RADEON).root)}}))
+
+    assert isinstance(found, HwmonMeter)
+
+
 def test_a_radeon_is_not_left_to_a_package_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "amdsmi.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(hwmon, "has_library", lambda: False)
+    install_amdsmi(tmp_path, monkeypatch)
+    monkeypatch.setattr(rocm, "has_library", lambda: False)
 
     (found,) = greenllm_meters(Configuration(meters={"hwmon": {"root": str(build(tmp_path, RADEON).root)}}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import replace
 
@@ -23,6 +24,27 @@ from hosts import Proc, quiet_attribution
 STRETCH_S = 1.8
 
 
+class Used(VirtualMeter):
+    """Its GPUs' use is told: somebody's processes keep them busy for a part of the time."""
+
+    part = 0.0
+
+    def usage(self, channel_ids, process_ids):
+        now_ns = time.monotonic_ns()
+        busy_s = self.part * (now_ns - self.epoch_ns) / 1e9
+        return [Usage(channel_id, 0.0, busy_s, now_ns) for channel_id in channel_ids if channel_id.startswith("gpu")]
+
+
+class Pod(VirtualMeter):
+    """GPUs of which it cannot be told whose the use is; ``all_s``: how long they were busy, where that is known."""
+
+    all_s = math.nan
+
+    def usage(self, channel_ids, process_ids):
+        now_ns = time.monotonic_ns()
+        return [Usage(channel_id, math.nan, self.all_s, now_ns, "in a container") for channel_id in channel_ids]
+
+
 @pytest.fixture
 def quiet(start, tmp_path, monkeypatch):
     """Start sessions on a host that does nothing, with short stretches and pauses."""
@@ -30,8 +52,8 @@ def quiet(start, tmp_path, monkeypatch):
     monkeypatch.setattr(idle_learner, "STRETCH_S", STRETCH_S)
     (tmp_path / "proc").mkdir()
 
-    def started(*meters):
-        session, recorder = start(*meters, configuration=Configuration(ledger=tmp_path / "ledger.sqlite"))
+    def started(*meters, ledger="ledger.sqlite"):
+        session, recorder = start(*meters, configuration=Configuration(ledger=tmp_path / ledger))
         # Before the first look; readers come to know it as they are made.
         session.sampler.attribution = quiet_attribution(tmp_path / "proc")
         return session, recorder
@@ -64,7 +86,7 @@ def busy_for(seconds=0.3, session=None):
 
 
 def test_after_the_last_window_the_idle_power_is_learnt_and_the_next_window_has_a_net(quiet, tmp_path):
-    session, _ = quiet(VirtualMeter([gpu(Constant(75.0), "gpu:0"), package(Constant(20.0), "cpu:0")]))
+    session, _ = quiet(Used([gpu(Constant(75.0), "gpu:0"), package(Constant(20.0), "cpu:0")]))
     session.find_meters()
     first = busy_for(session=session)
     assert first.net is None and first.idle is None and first.baseline is None
@@ -78,7 +100,7 @@ def test_after_the_last_window_the_idle_power_is_learnt_and_the_next_window_has_
     assert low < 0 < high
     assert second.baseline.how is How.LEARNT
     assert second.to_dict()["energy"]["net_j"] == pytest.approx(second.gross.value_j - second.idle.value_j)
-    assert set(json.loads((tmp_path / "baselines.json").read_text())["hosts"][session.host]) == {"gpu:0", "cpu:0"}
+    assert set(json.loads(baseline_path().read_text())["hosts"][session.host]) == {"gpu:0", "cpu:0"}
 
 
 def test_net_is_what_was_drawn_beyond_idle(quiet):
@@ -115,7 +137,7 @@ def test_a_channel_without_a_baseline_leaves_the_totals_net_unknown_and_not_the_
 def test_a_busy_host_is_not_idle(quiet, tmp_path):
     session, _ = quiet(VirtualMeter([gpu(Constant(75.0), "gpu:0"), package(Constant(20.0), "cpu:0")]))
     session.find_meters()
-    taken = IdleStretch(session.sampler, How.LEARNT)
+    taken = IdleStretch(session.sampler, How.MEASURED)
     time.sleep(STRETCH_S)
     Proc(tmp_path / "proc").busy(5.0)
     findings = taken.end()
@@ -124,21 +146,10 @@ def test_a_busy_host_is_not_idle(quiet, tmp_path):
 
 
 def test_a_gpu_that_swings_is_not_idle(quiet):
-    session, _ = quiet(VirtualMeter([gpu(Sine(200.0, 80.0, 1.1), "gpu:0")]))
+    session, _ = quiet(Used([gpu(Sine(200.0, 80.0, 1.1), "gpu:0")]))
     finding = stretch(session, How.LEARNT)["gpu:0"]
     assert finding.baseline is None
     assert "not steady" in finding.note
-
-
-class Used(VirtualMeter):
-    """A GPU that somebody's processes keep busy for a part of the time."""
-
-    part = 0.5
-
-    def usage(self, channel_ids, process_ids):
-        now_ns = time.monotonic_ns()
-        busy_s = self.part * (now_ns - self.epoch_ns) / 1e9
-        return [Usage(channel_id, 0.0, busy_s, now_ns) for channel_id in channel_ids]
 
 
 @pytest.mark.parametrize(("part", "is_idle"), [(0.5, False), (0.0, True)])
@@ -151,10 +162,58 @@ def test_a_gpu_on_which_another_users_job_runs_steadily_is_not_idle(quiet, part,
     assert ("processes used it" in finding.note) != is_idle
 
 
+@pytest.mark.parametrize("meter", [VirtualMeter, Pod])
+def test_a_gpu_of_which_nobody_tells_whether_it_was_used_is_not_learnt_but_measured_on_demand(quiet, meter):
+    session, _ = quiet(meter([gpu(Constant(400.0), "gpu:0")]))
+    finding = stretch(session, How.LEARNT)["gpu:0"]
+    assert finding.baseline is None
+    assert "not known" in finding.note
+    assert not finding.can_be_learnt
+    finding = stretch(session, How.MEASURED)["gpu:0"]
+    assert finding.baseline.power_w == pytest.approx(400.0, rel=0.02)
+    assert "not known" in finding.note
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+def test_a_gpu_is_idle_where_its_card_says_so_whoever_uses_it(quiet, is_busy):
+    class Card(Pod):
+        @property
+        def all_s(self):
+            return (time.monotonic_ns() - self.epoch_ns) / 2e9 if is_busy else 0.0
+
+    session, _ = quiet(Card([gpu(Constant(75.0), "gpu:0")]))
+    finding = stretch(session, How.LEARNT)["gpu:0"]
+    assert (finding.baseline is None) == is_busy
+    assert ("processes used it for 50 %" in finding.note) == is_busy
+
+
+def test_a_channel_that_cannot_be_learnt_does_not_have_the_others_learnt_again_and_again(quiet, monkeypatch):
+    monkeypatch.setattr(idle_learner, "AGAIN_S", (0.1, 0.1))
+    session, _ = quiet(VirtualMeter([gpu(Constant(75.0), "gpu:0"), package(Constant(20.0), "cpu:0")]))
+    stretches = []
+    monkeypatch.setattr(idle_learner, "IdleStretch", lambda *args: stretches.append(1) or IdleStretch(*args))
+    session.find_meters()
+    busy_for(session=session)
+    assert [*learnt(session)] == ["gpu:0", "cpu:0"]
+    time.sleep(1.0)
+    assert len(stretches) == 1
+
+
+def test_no_power_at_all_is_no_idle_power_of_a_gpu(quiet):
+    now_s = time.monotonic_ns() / 1e9
+    profile = Points([(0.0, 0.0), (now_s + 4.0, 75.0)])
+    session, _ = quiet(Used([gpu(profile, "gpu:0")], epoch_ns=0))
+    finding = stretch(session, How.MEASURED)["gpu:0"]
+    assert finding.baseline is None
+    assert "0 W" in finding.note
+    time.sleep(max(0.0, now_s + 4.5 - time.monotonic()))
+    assert stretch(session, How.LEARNT)["gpu:0"].baseline.power_w == pytest.approx(75.0, rel=0.02)
+
+
 def test_where_a_gpu_drew_clearly_less_before_the_lower_level_is_learnt(quiet):
     now_s = time.monotonic_ns() / 1e9
     profile = Points([(0.0, 70.0), (now_s + 4.0, 115.0)])
-    session, _ = quiet(VirtualMeter([gpu(profile, "gpu:0")], epoch_ns=0))
+    session, _ = quiet(Used([gpu(profile, "gpu:0")], epoch_ns=0))
     session.find_meters()
     busy_for(3.3, session)
     time.sleep(max(0.0, now_s + 4.5 - time.monotonic()))
@@ -173,7 +232,7 @@ def test_a_channel_that_fails_has_no_baseline(quiet):
 
 
 def test_a_run_that_opens_interrupts_the_learning_and_is_not_delayed(quiet):
-    session, _ = quiet(VirtualMeter([gpu(Constant(75.0), "gpu:0")]))
+    session, _ = quiet(Used([gpu(Constant(75.0), "gpu:0")]))
     session.find_meters()
     for _ in range(4):
         began = time.perf_counter()
@@ -188,7 +247,7 @@ def test_a_run_that_opens_interrupts_the_learning_and_is_not_delayed(quiet):
 
 
 def test_learning_ends_and_the_sampler_rests(quiet):
-    class Counting(VirtualMeter):
+    class Counting(Used):
         reads = 0
 
         def read(self, channel_ids):
@@ -208,7 +267,7 @@ def test_learning_ends_and_the_sampler_rests(quiet):
 
 def test_a_disturbed_pause_is_tried_again_a_few_times_and_then_no_more(quiet, monkeypatch):
     monkeypatch.setattr(idle_learner, "AGAIN_S", (0.1, 0.1))
-    session, _ = quiet(VirtualMeter([gpu(Sine(200.0, 80.0, 0.6), "gpu:0")]))
+    session, _ = quiet(Used([gpu(Sine(200.0, 80.0, 0.6), "gpu:0")]))
     stretches = []
     monkeypatch.setattr(idle_learner, "IdleStretch", lambda *args: stretches.append(1) or IdleStretch(*args))
     session.find_meters()
@@ -228,11 +287,19 @@ def test_a_later_session_has_the_baselines_from_its_first_window_on(quiet):
 
 def test_a_folder_that_cannot_be_written_is_said_and_disturbs_nothing(quiet, tmp_path):
     session, _ = quiet(VirtualMeter([gpu(Constant(75.0), "gpu:0")]))
-    (tmp_path / "baselines.json").mkdir()
+    baseline_path().mkdir(parents=True)
     session.keep_baselines(list(stretch(session).values()))
     assert any("cannot be kept" in warning for warning in session.warnings)
     assert busy_for(0.6, session).net is not None
 
 
-def test_the_file_lies_beside_the_ledger(tmp_path):
-    assert baseline_path(Configuration(ledger=tmp_path / "x.sqlite")) == tmp_path / "baselines.json"
+def test_the_file_lies_in_jupyters_data_folder_wherever_the_ledger_is(quiet, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    for ledger in ("here.sqlite", "there.sqlite"):
+        session, _ = quiet(VirtualMeter([gpu(Constant(75.0), "gpu:0")]), ledger=ledger)
+        if ledger == "here.sqlite":
+            session.keep_baselines(list(stretch(session).values()))
+    assert busy_for(0.6, session).baseline.how is How.MEASURED
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("baselines.json")] == [
+        "data/greenllm/baselines.json"
+    ]

@@ -289,6 +289,23 @@ def test_in_a_container_a_card_that_only_others_use_is_busy_with_them(driver: Dr
     assert all_s == pytest.approx(0.6 * elapsed_s, rel=0.2)
 
 
+@pytest.mark.parametrize("has_samples", [True, False])
+@pytest.mark.parametrize("percent", [60, 0])
+def test_where_a_container_hides_whose_the_use_is_the_card_still_tells_how_busy_it_was(
+    driver: Driver, percent: float, has_samples: bool
+) -> None:
+    processes = [Process(THEIRS, percent, is_shown=False)]
+    gpu = Gpu(sample_period_s=0.05, processes=processes, has_process_samples=has_samples)
+
+    ((first, *_, last),) = driver.on(Machine([gpu]), usages_in_a_container, [{OURS}] * 6, 0.15)
+
+    assert last.fault is not None and "in a container" in last.fault
+    assert math.isnan(last.own_s)
+    elapsed_s = (last.t_ns - first.t_ns) * 1e-9
+    assert elapsed_s > 0.5
+    assert last.all_s - first.all_s == pytest.approx(percent / 100 * elapsed_s, rel=0.02)
+
+
 IN_A_CONTAINER = """
 import os, sys
 from greenllm_kernel.configuration import Configuration

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,9 +13,13 @@ from types import ModuleType
 
 import pytest
 
+from driven import gpu, package
 from greenllm_kernel import hookspecs
+from greenllm_kernel.accounting.measure import measure
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.metering.meter import Meter, UnusableMeter
+from greenllm_kernel.metering.profiles import Constant
+from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.plugins import Plugins
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +89,24 @@ def test_the_example_meter_says_what_is_wrong() -> None:
     assert isinstance(unset, UnusableMeter) and "no url is set" in unset.reason
     assert not isinstance(unreachable, UnusableMeter)
     assert "the plug at" in (unreachable.read(["platform:wall-plug"])[0].fault or "")
+
+
+def test_the_example_meter_counts_once_beside_the_processors_and_the_gpu(plug: str, start) -> None:  # type: ignore[no-untyped-def]
+    meter = found_by_example({"url": plug})
+    parts = VirtualMeter([gpu(Constant(20.0), "gpu:0"), package(Constant(10.0), "cpu:0")])
+    session, _ = start(parts, meter)
+    session.find_meters()
+
+    with measure(session=session) as run:
+        time.sleep(1.0)
+    record = run.settle()
+
+    assert {channel.channel_id: channel.counted for channel in record.channels} == {
+        "gpu:0": False,
+        "cpu:0": False,
+        "platform:wall-plug": True,
+    }
+    assert record.gross is not None and record.gross.value_j == pytest.approx(42.5 * record.duration_s, rel=0.2)
 
 
 def test_the_virtual_meter_s_table_works() -> None:

@@ -13,6 +13,7 @@ import pytest
 from driven import gpu, package
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.configuration import Configuration
+from greenllm_kernel.metering.containment import counted
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Meter, Reading, UnusableMeter
 from greenllm_kernel.metering.profiles import Constant
 from greenllm_kernel.metering.virtual import VirtualMeter
@@ -117,9 +118,9 @@ def test_kepler_gives_the_zones_each_inside_the_next(server: Server) -> None:
     found = channels(meter)
 
     assert {key: (c.component, c.inside) for key, c in found.items()} == {
-        "cpu:package-0:exporter": (Component.CPU, None),
+        "cpu:package-0:exporter": (Component.CPU, "cpu:packages:exporter"),
         "cpu:package-0:core:exporter": (Component.CPU, "cpu:package-0:exporter"),
-        "dram:package-0:exporter": (Component.DRAM, None),
+        "dram:package-0:exporter": (Component.DRAM, "dram:packages:exporter"),
         f"gpu:{A}:exporter": (Component.GPU, None),
     }
     assert values(meter)["dram:package-0:exporter", Kind.COUNTER] == 90.25
@@ -219,7 +220,15 @@ def test_several_hosts_must_be_told_apart(server: Server) -> None:
         ({"NVIDIA_VISIBLE_DEVICES": A}, [A]),
         ({"CUDA_VISIBLE_DEVICES": "0", "NVIDIA_VISIBLE_DEVICES": A}, [A]),
         ({"NVIDIA_VISIBLE_DEVICES": "all"}, [A, B]),
-        ({"CUDA_VISIBLE_DEVICES": "0"}, [A, B]),
+        ({"CUDA_VISIBLE_DEVICES": "0", "NVIDIA_VISIBLE_DEVICES": B}, [B]),
+        ({"CUDA_VISIBLE_DEVICES": "1"}, [B]),
+        ({"NVIDIA_VISIBLE_DEVICES": "1"}, [B]),
+        ({"NVIDIA_VISIBLE_DEVICES": "1:0,1:1"}, [B]),
+        ({"CUDA_VISIBLE_DEVICES": "gpu-BBBB"}, [B]),
+        ({"CUDA_VISIBLE_DEVICES": f"{A},-1,{B}"}, [A]),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-c0ffee", "NVIDIA_VISIBLE_DEVICES": B}, [B]),
+        ({"CUDA_VISIBLE_DEVICES": f"MIG-{B}/7/0,MIG-{B}/8/0"}, [B]),
+        ({"NVIDIA_VISIBLE_DEVICES": "void"}, [A, B]),
     ],
     ids=str,
 )
@@ -233,11 +242,53 @@ def test_gpus_of_other_pods_are_left_out_where_this_ones_are_named(
     assert list(channels(opened(server))) == [f"gpu:{uuid}:exporter" for uuid in seen]
 
 
-def test_a_page_with_other_pods_gpus_alone_is_unusable(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("chosen", ["GPU-cccc", "", "-1", "7"])
+def test_a_page_with_other_pods_gpus_alone_is_unusable(
+    server: Server, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
     server.page = dcgm({A: (1000.0, 250.0)})
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-cccc")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
 
     assert "none of the GPUs" in refused(server).reason
+
+
+def test_a_number_is_the_page_s_own_where_it_shows_not_all_cards(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.page = dcgm({A: (1000.0, 250.0), B: (2000.0, 70.0)}).replace('gpu="1"', 'gpu="5"')
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
+
+    assert list(channels(opened(server))) == [f"gpu:{B}:exporter"]
+
+
+def test_where_cards_are_of_several_kinds_a_number_chooses_none_and_that_is_said(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.page = kepler({}, {A: 1.0, B: 2.0}).replace("A100-SXM4-40GB", "T400", 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+
+    meter = opened(server)
+
+    assert len(channels(meter)) == 2 and "cannot be told: name UUIDs" in meter.remark
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    assert list(channels(opened(server))) == [f"gpu:{A}:exporter"]
+
+
+def test_the_card_of_a_mig_device_cannot_be_told_from_a_page_of_several(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-c0ffee-1")
+    server.page = dcgm({A: (1000.0, 250.0), B: (2000.0, 70.0)})
+
+    unusable = refused(server)
+
+    assert "names MIG-c0ffee-1, and the page does not tell" in unusable.reason and "match" in unusable.remedy
+    assert list(channels(opened(server, match={"gpu": "1"}))) == [f"gpu:{B}:exporter"]
+
+    server.page = kepler(ONE_SOCKET, {A: 1.0, B: 2.0})
+    meter = opened(server)
+    assert Component.GPU not in {channel.component for channel in meter.channels()}
+    assert "MIG-c0ffee-1" in meter.remark
 
 
 # What goes wrong on the way.
@@ -371,6 +422,27 @@ def test_several_pages_are_a_meter_each(server: Server) -> None:
     assert [len(list(meter.channels())) for meter in meters if isinstance(meter, plugin.PrometheusMeter)] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    "summed", [kepler({("package", "aggregated-package"): 9.0, ("dram", "aggregated-dram"): 1.0}), scaphandre({}, {})]
+)
+def test_what_two_exporters_show_of_one_processor_counts_once(server: Server, summed: str) -> None:
+    single = scaphandre({0: 5.0, 1: 4.0}, {0: 0.5, 1: 0.5})
+    board = scaphandre({}, {}, psys_j=12.0)
+    shown = list[Channel]()
+    with Server() as second, Server() as third:
+        for one, page in ((server, board), (second, single), (third, summed)):
+            one.page = page
+        urls = [one.url for one in (server, second, third)]
+        for meter in plugin.greenllm_meters(Configuration(meters={"prometheus": {"url": urls}})):
+            shown += [] if isinstance(meter, UnusableMeter) else meter.channels()
+
+    is_summed = "cpu:packages:exporter" in {channel.id for channel in shown}
+    places = ["packages"] if is_summed else ["package-0", "package-1"]
+    assert counted(shown, {channel.id: 1.0 for channel in shown}) == {
+        f"{part}:{place}:exporter" for part in ("cpu", "dram") for place in places
+    }
+
+
 def test_channels_read_at_once_share_one_fetch(server: Server) -> None:
     server.page = dcgm({A: (1000.0, 250.0), B: (2000.0, 70.0)})
     meter = opened(server)
@@ -444,8 +516,7 @@ def test_an_exporter_is_shown_and_not_counted_beside_the_sensors_themselves(serv
 
     record = measured(session_with(config, plugin, sensors), 2.2)
 
-    counted = {channel.channel_id: channel.counted for channel in record.channels}
-    assert counted == {
+    assert {channel.channel_id: channel.counted for channel in record.channels} == {
         f"gpu:{A}": True,
         "cpu:0": True,
         f"gpu:{A}:exporter": False,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from driven import START_NS, Driven, gpu
-from greenllm_kernel.metering.containment import around, is_contained, is_superseded
+from greenllm_kernel.metering.containment import counted as counted_of
+from greenllm_kernel.metering.containment import is_superseded
 from greenllm_kernel.metering.meter import Channel, Component, Kind
 from greenllm_kernel.metering.profiles import Constant
 
@@ -20,7 +23,10 @@ RAPL = channel("rapl")
 MODEL = channel("model", model=0.2)
 EXPORTER = channel("exporter", rank=1)
 EXPORTED_CORE = channel("exported core", rank=1, inside="exporter")
-CHECK = channel("check", rank=2, model=0.2)
+CHECK = channel("check", rank=3, model=0.2)
+RAM = channel("ram", component=Component.DRAM)
+EXPORTED_BOARD = channel("exported board", rank=2, component=Component.PLATFORM)
+BATTERY = replace(channel("battery", rank=2, component=Component.PLATFORM), contains=frozenset(Component))
 BOARD = channel("board", component=Component.PLATFORM)
 CARD = channel("card", component=Component.GPU)
 
@@ -35,21 +41,37 @@ CARD = channel("card", component=Component.GPU)
         ([BOARD, EXPORTER, CHECK], {"board"}),
         ([CARD, CHECK], {"card", "check"}),
         ([MODEL, EXPORTER], {"model", "exporter"}),
+        ([RAPL, RAM, EXPORTED_BOARD], {"rapl", "ram"}),
+        ([RAPL, CARD, BATTERY], {"rapl", "card"}),
+        ([EXPORTER, EXPORTED_BOARD, BATTERY], {"exporter"}),
+        ([CARD, BATTERY], {"battery"}),
+        ([CARD, EXPORTED_BOARD], {"card", "exported board"}),
+        ([BATTERY, EXPORTED_BOARD, CHECK], {"battery"}),
     ],
-    ids=["sensor", "exporter", "estimate", "alone", "board", "another part", "an estimate comes before no sensor"],
+    ids=[
+        "sensor",
+        "exporter",
+        "estimate",
+        "alone",
+        "board",
+        "another part",
+        "an estimate comes before no sensor",
+        "an exporter's board beside its parts",
+        "a battery beside a sensor of the processors",
+        "a battery and a board beside an exporter's processors",
+        "a battery where nothing tells the processors",
+        "a board has no card in it",
+        "a battery has a board in it",
+    ],
 )
 def test_the_first_in_rank_counts(channels: list[Channel], counted: set[str]) -> None:
     for order in (channels, channels[::-1]):
-        outer, known = around(order), {one.id for one in order}
-
-        assert {key for key in known if not is_contained(key, outer, known)} == counted
+        assert counted_of(order, {one.id: 1.0 for one in order}) == counted
 
 
 def test_one_that_gives_no_figure_leaves_its_place_to_the_next() -> None:
-    outer = around([RAPL, EXPORTER, CHECK])
-
-    assert not is_contained("exporter", outer, {"exporter", "check"})
-    assert is_contained("check", outer, {"exporter", "check"})
+    assert counted_of([RAPL, EXPORTER, CHECK], {"exporter": 1.0, "check": 1.0}) >= {"exporter"}
+    assert "check" not in counted_of([RAPL, EXPORTER, CHECK], {"exporter": 1.0, "check": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -60,7 +82,7 @@ def test_one_that_gives_no_figure_leaves_its_place_to_the_next() -> None:
         ([("apple", channel("apple", model=0.1))], True),
         ([("rougher", channel("rougher", model=0.5))], False),
         ([("cpu_model", channel("its own other socket", model=0.1))], False),
-        ([("codecarbon", channel("codecarbon", rank=2, model=0.1))], False),
+        ([("codecarbon", channel("codecarbon", rank=3, model=0.1))], False),
         ([("nvml", CARD)], False),
         ([("psys", BOARD)], True),
         ([], False),
@@ -79,6 +101,13 @@ def test_one_that_gives_no_figure_leaves_its_place_to_the_next() -> None:
 )
 def test_an_estimate_is_needless_beside_what_knows_better(known: list[tuple[str, Channel]], needless: bool) -> None:
     assert is_superseded(MODEL, "cpu_model", known) is needless
+
+
+def test_a_platform_that_is_not_counted_makes_no_estimate_needless() -> None:
+    memory = channel("memory", model=1.0, component=Component.DRAM)
+
+    assert is_superseded(memory, "ram_model", [("battery", BATTERY)])
+    assert not is_superseded(memory, "ram_model", [("battery", BATTERY), ("rapl", RAPL)])
 
 
 def test_a_cross_check_is_never_left_out() -> None:

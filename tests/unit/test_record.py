@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import jsonschema
 import pytest
 
 from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
+from greenllm_kernel.accounting.totals import total
 from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
@@ -78,6 +79,10 @@ def test_what_is_not_known_is_null():
     assert data["emissions"] is None
     assert data["units"]["token"]["energy_j_per_unit"] is None
     assert data["energy"]["unavailable"] == ["dram"]
+    nothing = {"measured": None, "derived": None, "estimated": None}
+    assert data["energy"]["by_provenance_j"] == nothing
+    assert data["channels"][0]["by_provenance_j"] == nothing
+    assert data["channels"][0]["standard_uncertainty_j"] is None
 
 
 def test_it_can_be_read_back():
@@ -158,3 +163,61 @@ def test_a_record_of_an_earlier_version_has_no_net_and_is_read_all_the_same():
     again = Record.from_dict(data)
     assert again.gross.value_j == pytest.approx(640.0)
     assert again.net is None and again.idle is None and again.baseline is None
+
+
+def bridged(measured_j: float, bridged_j: float) -> ChannelEnergy:
+    """Return 1000 J of a sensor with a gain known to 2.9 %, some of it bridged where readings were missing."""
+    split = {Provenance.MEASURED: measured_j} | ({Provenance.ESTIMATED: bridged_j} if bridged_j else {})
+    gross = Energy(measured_j + bridged_j, 1.0, scale_j={"gpu:0": 29.0}, by_provenance_j=split)
+    baseline = replace(BASELINE, power_w=95.0)
+    return replace(GPU, energy=gross, baseline=baseline, idle=baseline.energy("gpu:0", gross, 10.0))
+
+
+def through_json(record: Record, *without: str) -> Record:
+    data = json.loads(json.dumps(record.to_dict()))
+    for channel in data["channels"]:
+        for key in without:
+            del channel[key]
+    jsonschema.validate(data, RECORD)
+    return Record.from_dict(data)
+
+
+def test_sums_over_records_read_back_are_those_of_the_records_also_where_some_were_partly_bridged():
+    begun = datetime(2026, 1, 31, tzinfo=UTC)
+    records = [
+        made(
+            bridged(1000.0 - 5.0 * (n % 2), 5.0 * (n % 2)),
+            CPU_NET,
+            run_id=f"s-{n}",
+            started_at=begun + timedelta(seconds=20 * n),
+            duration_s=10.0,
+        )
+        for n in range(100)
+    ]
+    before, after = total(records), total([through_json(record) for record in records])
+    for energy, again in ((before.energy, after.energy), (before.idle, after.idle), (before.net, after.net)):
+        assert again.value_j == pytest.approx(energy.value_j, rel=1e-12)
+        assert again.interval_j == pytest.approx(energy.interval_j, rel=1e-12)
+        assert again.repeatability_interval_j == pytest.approx(energy.repeatability_interval_j, rel=1e-12)
+        assert again.by_provenance_j == pytest.approx(energy.by_provenance_j, rel=1e-12)
+        assert again.provenance is energy.provenance
+    assert after.energy.scale_j["gpu:0"] == pytest.approx(2900.0)
+    assert after.energy.model_j["cpu"] == pytest.approx(900.0)
+
+
+def test_an_energy_of_nothing_keeps_its_provenance_and_an_idle_power_of_nothing_its_doubt():
+    gross = Energy(0.0, 2.0, by_provenance_j={Provenance.MEASURED: 0.0})
+    zero = replace(BASELINE, power_w=0.0)
+    record = made(replace(GPU, energy=gross, baseline=zero, idle=zero.energy("gpu:0", gross, 2.0)))
+    again = through_json(record)
+    assert again.gross == gross
+    assert again.net.interval_j == pytest.approx(record.net.interval_j)
+
+
+def test_in_records_of_earlier_versions_a_sensor_with_a_bridged_part_is_told_from_a_model():
+    record = made(bridged(995.0, 5.0), CPU_NET)
+    again = through_json(record, "by_provenance_j", "standard_uncertainty_j")
+    gpu, cpu = (channel.energy for channel in again.channels)
+    assert (gpu.scale_j["gpu:0"], gpu.model_j) == (pytest.approx(29.0), {})
+    assert (cpu.model_j["cpu"], cpu.scale_j) == (pytest.approx(9.0), {})
+    assert again.net.interval_j == pytest.approx(record.net.interval_j)

@@ -51,7 +51,7 @@ def ran(folder: Path, body: str, timeout_s: float = 60.0) -> tuple[str, list[Rec
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GREENLLM_")},
         "GREENLLM_LEDGER": str(folder / "ledger.sqlite"),
-        "GREENLLM_CONFIG": str(folder / "none.toml"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "GREENLLM_USE_METERS": "virtual",
         "PYTHONWARNINGS": "ignore::DeprecationWarning",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),

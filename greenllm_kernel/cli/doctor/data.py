@@ -24,6 +24,8 @@ def as_data(found: Examination) -> dict[str, Any]:
         "executable": sys.executable,
         "meters": [_meter(meter, found.record.duration_s) for meter in found.meters],
         "unusable": [asdict(unusable) for unusable in found.unusable],
+        "unused": list(found.unused),
+        "silent": list(found.silent),
         "own_cost": asdict(found.own_cost) if found.own_cost else None,
         "settings": [asdict(finding) for finding in found.settings],
         "jupyter": [asdict(finding) for finding in found.jupyter],

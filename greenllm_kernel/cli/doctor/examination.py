@@ -13,7 +13,6 @@ from greenllm_kernel.cli.doctor.own_cost import OwnCost, cost_of_windows, share_
 from greenllm_kernel.cli.doctor.own_meters import OwnMeter, close_all, find_own_meters, measure
 from greenllm_kernel.cli.doctor.surroundings import Finding, jupyter, settings
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.errors import ConfigurationError
 from greenllm_kernel.metering.characterization.characterize import Characteristics
 from greenllm_kernel.metering.meter import UnusableMeter
 
@@ -63,6 +62,8 @@ class Examination:
         record: of the look at all meters together.
         meters: those that a session uses here.
         unusable: those that it cannot use.
+        unused: names of those that the settings leave out.
+        silent: names of the plugins for meters that have offered none.
         own_cost: what measuring costs; None where it was not measured.
         settings: the settings, the place, the ledger, the plugins.
         jupyter: whether the kernel and the sidebar are installed.
@@ -72,6 +73,8 @@ class Examination:
     record: Record
     meters: Sequence[Examined]
     unusable: Sequence[UnusableMeter]
+    unused: Sequence[str]
+    silent: Sequence[str]
     own_cost: OwnCost | None
     settings: Sequence[Finding]
     jupyter: Sequence[Finding]
@@ -80,12 +83,13 @@ class Examination:
 
 def examine(measures: bool) -> Examination:
     """Return what was found; it takes a second, and some more where it ``measures``."""
-    configuration, problem = _configuration()
+    configuration, complaints = Configuration.load_usable()
     # Watching is no work of the user's, so it does not go into the ledger.
     disabled = configuration.disable_plugins | {LEDGER_PLUGIN}
     session = Session(replace(configuration, disable_plugins=disabled))
     record, own_cost = _look(session, measures)
     unusable = list(session.sampler.unusable)
+    use = configuration.use_meters
     own_meters = find_own_meters(session)
     try:
         characteristics = measure(own_meters, _working(record)) if measures else {}
@@ -96,18 +100,13 @@ def examine(measures: bool) -> Examination:
         record=record,
         meters=meters,
         unusable=unusable,
+        unused=sorted(set() if use is None else session.sampler.names - use),
+        silent=sorted(session.meter_plugins - session.sampler.names - {meter.name for meter in unusable}),
         own_cost=own_cost,
-        settings=settings(session, configuration, problem, LEDGER_PLUGIN),
+        settings=settings(session, configuration, complaints, LEDGER_PLUGIN),
         jupyter=jupyter(),
         notes=list(session.warnings),
     )
-
-
-def _configuration() -> tuple[Configuration, str]:
-    try:
-        return Configuration.load(), ""
-    except ConfigurationError as error:
-        return Configuration(), f"{error}; the default settings are used"
 
 
 def _look(session: Session, measures: bool) -> tuple[Record, OwnCost | None]:

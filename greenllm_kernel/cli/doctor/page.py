@@ -34,6 +34,8 @@ def print_page(to: Console, found: Examination) -> None:
         _print_unusable(to, unusable)
     if not found.meters and not found.unusable:
         _line(to, BAD, "no meter was found: see the plugins below")
+    _print_others(to, "nothing of the kind here, or only on request", found.silent)
+    _print_others(to, "not in use_meters", found.unused)
     if found.own_cost is not None:
         _print_own_cost(to, found.own_cost)
     _print_findings(to, "Settings", found.settings)
@@ -45,13 +47,11 @@ def print_page(to: Console, found: Examination) -> None:
 
 
 def _print_meter(to: Console, meter: Examined, duration_s: float) -> None:
-    from rich.padding import Padding
-
     remark = f" ({meter.remark})" if meter.remark else ""
     _line(to, GOOD if meter.works else BAD, f"{meter.name}: {'works' if meter.works else 'gives no readings'}{remark}")
-    to.print(Padding(_channels(meter.channels, duration_s), (0, 0, 0, 6)))
+    _print_table(to, _channels(meter.channels, duration_s))
     if (measured := _measured(meter)).row_count:
-        to.print(Padding(measured, (0, 0, 0, 6)))
+        _print_table(to, measured)
     for warning in meter.warnings:
         _line(to, BEWARE, warning, indent=6)
     _print_remedy(to, meter.remedy)
@@ -101,9 +101,24 @@ def _measured(meter: Examined) -> Table:
     return table
 
 
+def _print_table(to: Console, table: Table) -> None:
+    """Print a table without the blanks that fill its lines up."""
+    from rich.text import Text
+
+    for line in to.render_lines(table, to.options.update_width(max(1, to.width - 6)), pad=False):
+        text = Text("      ").append_text(Text.assemble(*((part.text, part.style or "") for part in line)))
+        text.rstrip()
+        to.print(text, soft_wrap=True)
+
+
 def _print_unusable(to: Console, unusable: UnusableMeter) -> None:
     _line(to, BAD, f"{unusable.name}: {unusable.reason}")
     _print_remedy(to, unusable.remedy)
+
+
+def _print_others(to: Console, why: str, names: Sequence[str]) -> None:
+    if names:
+        to.print(f"    {why}: {', '.join(names)}", style="dim", markup=False, soft_wrap=True)
 
 
 def _print_remedy(to: Console, remedy: str) -> None:

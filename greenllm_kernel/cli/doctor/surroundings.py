@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,17 +24,20 @@ class Finding:
     remedy: str = ""
 
 
-def settings(session: Session, configuration: Configuration, problem: str, ledger_plugin: str) -> list[Finding]:
+def settings(
+    session: Session, configuration: Configuration, complaints: Sequence[str], ledger_plugin: str
+) -> list[Finding]:
     """Return the settings in force, the place, the ledger and the plugins.
 
     Args:
         session: that looked, without the ledger.
-        configuration: the user's, or the default where it cannot be used.
-        problem: why not; empty where it can.
+        configuration: the user's, without those that cannot be used.
+        complaints: which those are, and why.
         ledger_plugin: name of the plugin that writes the ledger.
     """
     return [
-        _file(configuration, problem),
+        *(Finding(False, complaint) for complaint in complaints),
+        *_file(configuration, complaints),
         _intensity(session, configuration),
         _ledger(configuration, ledger_plugin),
         Finding(True, f"plugins: {', '.join(session.plugins.names) or 'none'}, {ledger_plugin} (not while looking)"),
@@ -55,10 +58,14 @@ def jupyter() -> list[Finding]:
     return [kernel, Finding(bool(found), f"sidebar{f': {found}' if found else f' {missing}'}")]
 
 
-def _file(configuration: Configuration, problem: str) -> Finding:
-    file = configuration_file()
-    text = problem or f"file: {file}{'' if file.exists() else ' (not there: every setting has its default)'}"
-    return Finding(not problem, text, tuple(f"{key} = {value}" for key, value in _chosen(configuration)))
+def _file(configuration: Configuration, complaints: Sequence[str]) -> Iterator[Finding]:
+    file, chosen = configuration_file(), tuple(f"{key} = {value}" for key, value in _chosen(configuration))
+    if any(str(file) in complaint for complaint in complaints):
+        if chosen:
+            yield Finding(True, "from the environment", chosen)
+    else:
+        absent = "" if file.exists() else " (not there)" if chosen else " (not there: every setting has its default)"
+        yield Finding(True, f"file: {file}{absent}", chosen)
 
 
 def _chosen(configuration: Configuration) -> Iterator[tuple[str, object]]:
@@ -78,6 +85,13 @@ def _intensity(session: Session, configuration: Configuration) -> Finding:
     narrower = (
         f'Set place = "FR" (or US-CA, ...) in {configuration_file()}, or GREENLLM_PLACE, for a narrower interval.'
     )
+    if session.intensity_lookup.is_elsewhere:
+        return Finding(
+            False,
+            f"place: {configuration.place} is not known, so {intensity.place} is used, {figure} ({intensity.vintage}; "
+            f"{intensity.source})",
+            remedy=f"Correct place in {configuration_file()}, or GREENLLM_PLACE.",
+        )
     return Finding(
         True,
         f"place: {intensity.place}, {figure} ({intensity.vintage}; {intensity.source})",

@@ -153,19 +153,29 @@ class UseLine:
             self._all.add(all_ns, all_s)
 
     def take(self, usage: Usage) -> None:
-        """Take in what a meter says."""
+        """Take in what a meter says; how busy the device was counts even where it cannot be told by whom."""
         is_number = math.isfinite(usage.own_s) and math.isfinite(usage.all_s) and 0 <= usage.own_s <= usage.all_s
         if usage.fault is None and is_number:
             self.add(usage.t_ns, usage.own_s, usage.t_ns, usage.all_s)
         else:
-            self.lose(usage.fault or f"its meter says {usage.own_s} s of {usage.all_s} s")
+            is_known = usage.fault is not None and math.isfinite(usage.all_s) and usage.all_s >= 0
+            fault = usage.fault or f"its meter says {usage.own_s} s of {usage.all_s} s"
+            self.lose(fault, (usage.t_ns, usage.all_s) if is_known else None)
 
-    def lose(self, fault: str) -> None:
-        """Take in that it cannot be told."""
+    def lose(self, fault: str, everybody: tuple[int, float] | None = None) -> None:
+        """Take in that it cannot be told whose the use was.
+
+        Args:
+            fault: why.
+            everybody: until when and for how long, s, all have used it; None where that is not known either.
+        """
         with self._lock:
             self.fault = fault
             self._own.forget()
-            self._all.forget()
+            if everybody is None:
+                self._all.forget()
+            else:
+                self._all.add(*everybody)
 
     def covers(self, t_ns: int) -> bool:
         """Whether later looks would not change what is known up to ``t_ns``."""
@@ -181,10 +191,11 @@ class UseLine:
 
     def busy_share(self, opened_ns: int, closed_ns: int) -> float | None:
         """Return for which part of a time, 0 to 1, the device was busy, or None where that is not known."""
-        opening, closing = self.at(opened_ns), self.at(closed_ns)
+        with self._lock:
+            opening, closing = self._all.at(opened_ns), self._all.at(closed_ns)
         if opening is None or closing is None or closed_ns <= opened_ns:
             return None
-        busy_s = closing.all.value_s - opening.all.value_s
+        busy_s = closing.value_s - opening.value_s
         return min(1.0, max(0.0, busy_s / self._devices / ((closed_ns - opened_ns) / 1e9)))
 
     def between(self, opening: UseAt | None, closing: UseAt | None, duration_s: float) -> Use | None:

@@ -205,7 +205,7 @@ class Polling:
             return {}
         try:
             found = self.meter.usage([polled.channel.id for polled in self._polled], [os.getpid()])
-            return {usage.channel_id: (usage.t_ns, usage.all_s) for usage in found if usage.fault is None}
+            return {usage.channel_id: (usage.t_ns, usage.all_s) for usage in found if math.isfinite(usage.all_s)}
         except Exception:  # idle or not is then unknown, which the result says
             return {}
 

@@ -4,7 +4,7 @@ The idle energy of a window is the baseline's power times its duration. It has t
 
 - *scale*: the sensor's gain acts on gross and idle alike, so on net it acts as gain x net;
 - *baseline*: noise of the stretch in which the power was taken, what load was left, and drift since then
-  (see ``idle.py``): the same in every window until another baseline is taken;
+  (see ``stretch.py``): the same in every window until another baseline is taken;
 - where a model estimates the channel, its error at rest, which is not its error under load: it stands in the baseline
   part too, and does not cancel.
 """
@@ -69,12 +69,12 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What the net of several channels rests on: the least of their baselines.
+    """What the net of several channels rests on: the oldest of their baselines.
 
     Attributes:
         how: ``learnt`` where one of them was.
         taken_at: of the oldest.
-        duration_s: of the shortest stretch, s.
+        duration_s: of the same one's stretch, s; of the shortest where several are as old.
     """
 
     how: How
@@ -88,10 +88,11 @@ class Basis:
         if not known:
             return None
         order = list(How)
+        oldest = min(known, key=lambda baseline: (baseline.taken_at, baseline.duration_s))
         return cls(
             how=max((baseline.how for baseline in known), key=order.index),
-            taken_at=min(baseline.taken_at for baseline in known),
-            duration_s=min(baseline.duration_s for baseline in known),
+            taken_at=oldest.taken_at,
+            duration_s=oldest.duration_s,
         )
 
 

@@ -67,17 +67,15 @@ class Baselines:
 
     def load(self) -> None:
         """Take in what the file has of this host. One that is missing or damaged, or an entry that is, says nothing."""
-        hosts = self._read()
-        own = hosts.get(self.host)
+        own = self._read().get(self.host)
         for channel_id, entry in own.items() if isinstance(own, dict) else ():
             with suppress(ValueError, TypeError, KeyError, OverflowError):
-                found = [_baseline(item) for item in entry["baselines"]]
+                label, found = _entry(entry)
                 with self._lock:
-                    for baseline in sorted(found, key=lambda baseline: baseline.taken_at):
-                        self._add((channel_id, str(entry["label"])), baseline)
+                    self._merge((channel_id, label), found)
 
     def save(self) -> None:
-        """Write to the file what holds here, beside what others have written.
+        """Write to the file what holds here, beside what others have written; that of the same channels is taken in.
 
         Raises:
             OSError: it cannot be written; what was there stays.
@@ -88,7 +86,12 @@ class Baselines:
         own = hosts.get(self.host)
         entries = dict(own) if isinstance(own, dict) else {}
         with self._lock:
-            for (channel_id, label), candidates in self._candidates.items():
+            for channel_id, label in self._candidates:
+                with suppress(ValueError, TypeError, KeyError, OverflowError):
+                    written_label, found = _entry(entries[channel_id])
+                    if written_label == label:
+                        self._merge((channel_id, label), found)
+                candidates = self._candidates[channel_id, label]
                 kept = [_as_json(baseline) for baseline in candidates if age_s(baseline) < KEPT_S]
                 entries[channel_id] = {"label": label, "baselines": kept}
         hosts[self.host] = entries
@@ -99,6 +102,13 @@ class Baselines:
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+
+    def _merge(self, key: tuple[str, str], found: Sequence[Baseline]) -> None:
+        """Take in what others have found, as if all had been found here, in the order in which it was."""
+        known = {*self._candidates.get(key, ()), *found}
+        self._candidates[key] = []
+        for baseline in sorted(known, key=lambda baseline: baseline.taken_at):
+            self._add(key, baseline)
 
     def _add(self, key: tuple[str, str], baseline: Baseline) -> None:
         candidates = self._candidates.setdefault(key, [])
@@ -132,6 +142,11 @@ def _as_json(baseline: Baseline) -> Mapping[str, Any]:
         "duration_s": baseline.duration_s,
         "how": baseline.how.value,
     }
+
+
+def _entry(data: Mapping[str, Any]) -> tuple[str, list[Baseline]]:
+    """Return the label and the baselines that the file has of a channel."""
+    return str(data["label"]), [_baseline(item) for item in data["baselines"]]
 
 
 def _baseline(data: Mapping[str, Any]) -> Baseline:

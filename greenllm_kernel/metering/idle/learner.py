@@ -61,7 +61,7 @@ class IdleLearner:
                 self._stretch = IdleStretch(self._sampler, How.LEARNT)
             return
         findings = stretch.end()
-        if all(finding.baseline is not None or not is_quick(finding.channel) for finding in findings):
+        if not any(_may_come(finding) for finding in findings):
             self._fresh_until = time.monotonic() + EVERY_S
         elif self._tries < len(AGAIN_S):
             self._next_at = time.monotonic() + AGAIN_S[self._tries]
@@ -73,6 +73,11 @@ class IdleLearner:
         if self._stretch is not None:
             self._stretch.cancel()
             self._stretch = None
+
+
+def _may_come(finding: Finding) -> bool:
+    """Tell whether a baseline is missing that another stretch may find."""
+    return finding.baseline is None and finding.can_be_learnt and is_quick(finding.channel)
 
 
 def is_quick(channel: Channel) -> bool:

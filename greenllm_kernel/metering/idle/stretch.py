@@ -8,7 +8,9 @@ in squares (JCGM 100:2008, 5.1.2):
 - for what CPUs feed: load that was left makes P too large by up to ``LOAD_SLOPE`` x busy share x P (rectangular).
 
 A stretch is idle where the host's CPUs were nearly so (this kernel's own processes are among those counted), and, for
-a GPU or a whole machine, where power was steady and no process used the device as far as its meter tells. Where a GPU
+a whole machine, where power was steady. A GPU is idle where its meter says that no process used it, and its power was
+steady; where no meter says how much it was used, nothing is learnt of it, since a job may keep it busy and the CPUs
+not. 0 W is no idle power of a GPU: it is what a sensor shows that fails, or a card without power. Where a GPU
 drew clearly less before, the lowest steady level seen is learnt instead: with a CUDA context it draws 26 to 66 W more
 than without, however little it does (arXiv:2605.23918), and that is somebody's doing. On demand, what is there is
 measured.
@@ -66,14 +68,25 @@ LESS_BEFORE = 0.8
 STEADY_RUN_S = 2.0
 """A level that was seen for so long counts as a steady one, s."""
 
+UNTOLD = "whether anything used it meanwhile is not known"
+"""What is said of a device of which no meter tells how much it was used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a stretch says of one channel: a baseline, or why there is none; ``note`` is what one should know of it."""
+    """What a stretch says of one channel.
+
+    Attributes:
+        channel: which.
+        baseline: None where there is none.
+        note: why there is none, or what one should know of it.
+        can_be_learnt: whether another stretch may tell more.
+    """
 
     channel: Channel
     baseline: Baseline | None
     note: str = ""
+    can_be_learnt: bool = True
 
 
 class IdleStretch:
@@ -130,20 +143,33 @@ class IdleStretch:
         level = _level(trace, start_ns, end_ns)
         if isinstance(level, str):
             return Finding(channel, None, level)
-        reason = self._disturbed(channel, level, start_ns, end_ns, load)
+        line = self._sampler.attribution.line(channel) if channel.component in OWN_DEVICES else None
+        used = line.busy_share(start_ns, end_ns) if line else None
+        is_untold = channel.component in OWN_DEVICES and used is None
+        if is_untold and self._how is How.LEARNT:
+            is_for_good = line is None or line.fault is not None
+            return Finding(channel, None, UNTOLD, can_be_learnt=not is_for_good)
+        reason = self._disturbed(channel, level, used, load)
         if reason:
             return Finding(channel, None, reason)
         lower = _lowest_steady(trace) if channel.component in OWN_DEVICES else None
-        note = ""
+        notes = [UNTOLD] if is_untold else []
         if lower is not None and lower.power_w < LESS_BEFORE * level.power_w:
-            note = f"it drew {lower.power_w:.0f} W before, and {level.power_w:.0f} W now"
+            notes.append(f"it drew {lower.power_w:.0f} W before, and {level.power_w:.0f} W now")
             level = lower if self._how is How.LEARNT else level
-        return Finding(channel, self._baseline(channel, level, load), note)
+        return Finding(channel, self._baseline(channel, level, load), "; ".join(notes))
 
-    def _disturbed(self, channel: Channel, level: _Level, start_ns: int, end_ns: int, load: float | None) -> str | None:
-        """Return why a stretch was not idle for a channel, or None where it was."""
-        line = self._sampler.attribution.line(channel)
-        used = line.busy_share(start_ns, end_ns) if channel.component in OWN_DEVICES and line else None
+    def _disturbed(self, channel: Channel, level: _Level, used: float | None, load: float | None) -> str | None:
+        """Return why a stretch was not idle for a channel, or None where it was.
+
+        Args:
+            channel: which.
+            level: its power.
+            used: for which part of the time its device was used; None where that is not known, or it has none.
+            load: the busy share of the host's CPUs; None where that is not known.
+        """
+        if channel.component is Component.GPU and level.power_w <= 0:
+            return "it shows 0 W, which is no idle power of a GPU"
         if used is not None and used > USED:
             return f"processes used it for {100 * used:.0f} % of the time"
         if used is None:
@@ -192,7 +218,10 @@ def _level(trace: Trace, start_ns: int, end_ns: int) -> _Level | str:
 
 
 def _lowest_steady(trace: Trace) -> _Level | None:
-    """Return the lowest power at which a channel has stayed for ``STEADY_RUN_S``, in all that is remembered of it."""
+    """Return the lowest power at which a channel has stayed for ``STEADY_RUN_S``, in all that is remembered of it.
+
+    A run with 0 W in it is none: that is a sensor that fails, or a device without power.
+    """
     points = trace.history.between(-math.inf, math.inf, CAPACITY)
     lowest: _Level | None = None
     first = 0
@@ -207,6 +236,6 @@ def _lowest_steady(trace: Trace) -> _Level | None:
         if len(powers_w) < PIECES or (lowest is not None and mean_w >= lowest.power_w):
             continue
         spread_w = statistics.stdev(powers_w)
-        if spread_w <= STEADY * mean_w:
+        if min(powers_w) > 0 and spread_w <= STEADY * mean_w:
             lowest = _Level(mean_w, spread_w / math.sqrt(len(powers_w)), spread_w, run_s)
     return lowest

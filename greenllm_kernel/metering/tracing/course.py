@@ -15,8 +15,15 @@ from greenllm_kernel.metering.tracing.knot import Knot, mean_w
 SAME_LEVEL = 0.05
 """Two means that differ by less than this part are of one level."""
 
-ROUGHNESS_OF_BENDS = 1.652
-"""Median of the absolute second differences of normal noise over its standard deviation: 0.6745 sqrt(6)."""
+LONG = 2.2
+"""An interval this many times as long as those around it has ticks in it that nobody saw: the counter stood still."""
+
+ROUGHNESS_OF_BENDS = 1.055
+"""A third of the absolute second differences of normal noise lie below this many standard deviations: 0.4307 sqrt(6).
+A third and not half, because one pulse bends four of them."""
+
+ROUGHNESS_OF_READINGS = 1.3
+"""The same for the distances of power readings from the mean of their tick, of which they see a part."""
 
 
 class Course:
@@ -53,12 +60,16 @@ class Course:
         self.after_w = self._means[self._at + 1] if self._at + 1 < len(self._means) else self.mean_w
         self.rough_w = self._roughness_w()
         inside_w = [power_w for t_ns, power_w in seen if knots[self._at].t_ns < t_ns <= knots[self._at + 1].t_ns]
-        levels = (self.before_w, self.mean_w, self.after_w)
+        spans = sorted(right.t_ns - left.t_ns for left, right in pairwise(knots))
+        is_long = knots[index].t_ns - knots[index - 1].t_ns > LONG * spans[len(spans) // 2]
+        # In an interval of several ticks power may have gone anywhere that it goes nearby.
+        levels = (self.before_w, self.mean_w, self.after_w, *(self._means if is_long else ()))
         self.low_w, self.high_w = min((*levels, *inside_w)), max((*levels, *inside_w))
         self.excess_w = 0.0
         self._open_bounds()
         self.is_step = (
-            min(self.before_w, self.after_w) < self.mean_w < max(self.before_w, self.after_w)
+            not is_long
+            and min(self.before_w, self.after_w) < self.mean_w < max(self.before_w, self.after_w)
             and self._first < self._at < self._last
             and self._is_borne_out(self._first)
             and self._is_borne_out(self._last)
@@ -105,20 +116,20 @@ class Course:
     def _roughness_w(self) -> float:
         """Return the standard deviation of mean powers that is neither steps nor slopes, W.
 
-        From the median of the second differences of neighbouring means, or of the distances between power readings
-        and the mean of their tick (which, seen over a quarter of it, scatter twice as much).
+        From the second differences of neighbouring means, or from the distances between power readings and the mean
+        of their tick.
         """
         means = self._means
         bends = [abs(means[at - 1] - 2 * means[at] + means[at + 1]) for at in range(1, len(means) - 1)]
-        rough_w = _median(bends) / ROUGHNESS_OF_BENDS
+        rough_w = _lower_third(bends) / ROUGHNESS_OF_BENDS
         apart = [
             abs(power_w - mean)
             for t_ns, power_w in self._seen
             for at, mean in enumerate(means)
             if self._knots[at].t_ns < t_ns <= self._knots[at + 1].t_ns
         ]
-        return max(rough_w, _median(apart) / 2)
+        return max(rough_w, _lower_third(apart) / ROUGHNESS_OF_READINGS)
 
 
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else 0.0
+def _lower_third(values: list[float]) -> float:
+    return sorted(values)[(len(values) - 1) // 3] if values else 0.0

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 from greenllm_kernel.metering.tracing.course import Course
 from greenllm_kernel.metering.tracing.knot import Knot, mean_w
-from greenllm_kernel.metering.tracing.plausible import unseen_j
+from greenllm_kernel.metering.tracing.plausible import SURE_S, unseen_j
 from greenllm_kernel.metering.tracing.power import Averaging
 
 REACH_S = 2.0
@@ -67,9 +67,11 @@ class Edge:
         rate_w: standard uncertainty of that interval's mean power, W.
         gap_ns: time without valid readings before it, as for a knot.
         span_ns: length of the interval.
-        excess_j: how much of the interval's energy may lie anywhere in it.
+        loose_before_j, loose_after_j: of the energy that no level explains, how much is taken to lie before the edge
+            and how much after it; it may lie anywhere in the interval.
         rough_w: by how much mean powers scatter around it, W.
         smear_s: the time over which readings smear power, s; 0 with a counter.
+        blind_s: the time between two readings that none of them sees, s.
         moves_w, range_w: how far power moves within that time, and of late, W.
         lag_s: standard uncertainty of a delay that all edges of the trace share, s.
         bridged_ns, bridged_w: time without readings that was bridged with a power, W.
@@ -87,9 +89,11 @@ class Edge:
     rate_w: float
     gap_ns: float
     span_ns: float = 0.0
-    excess_j: float = 0.0
+    loose_before_j: float = 0.0
+    loose_after_j: float = 0.0
     rough_w: float = 0.0
     smear_s: float = 0.0
+    blind_s: float = 0.0
     moves_w: float = 0.0
     range_w: float = math.inf
     lag_s: float = 0.0
@@ -126,20 +130,21 @@ def between(
     shape_j = max(0.0, most - least) * span_s / share
     rough_j2 = (course.rough_w * span_s) ** 2 * fraction * (1 - fraction)
     # Knots beside each other come from one clock, so their instants are off together.
-    bright_w = max(before_w, mean, after_w)
+    floor_w, bright_w = min(before_w, mean, after_w), max(before_w, mean, after_w)
     clock_j = bright_w / 1e9 / math.sqrt(3) * (left.half_ns * (1 - fraction) + right.half_ns * fraction)
     return Edge(
         t_ns=t_ns,
         joules=left.joules + part * span_s,
         variance_j2=shape_j**2 + rough_j2 + clock_j**2,
         accumulated_j2=left.variance_j2 + (right.variance_j2 - left.variance_j2) * fraction,
-        low_w=min(before_w, mean, after_w),
+        low_w=floor_w,
         high_w=bright_w,
         after_ns=left.t_ns,
         rate_w=_rate_uncertainty_w(left, right),
         gap_ns=left.gap_ns + (right.gap_ns - left.gap_ns) * fraction,
         span_ns=right.t_ns - left.t_ns,
-        excess_j=course.excess_w * span_s,
+        loose_before_j=max(0.0, part - floor_w * fraction) * span_s if course.excess_w > 0 else 0.0,
+        loose_after_j=max(0.0, mean - part - floor_w * (1 - fraction)) * span_s if course.excess_w > 0 else 0.0,
         rough_w=course.rough_w,
         guessed_j=left.guessed_j + (right.guessed_j - left.guessed_j) * fraction,
     )
@@ -171,6 +176,8 @@ def averaged(t_ns: int, knots: Sequence[Knot], index: int, by: Averaging, around
         rate_w=math.inf,
         gap_ns=left.gap_ns + (right.gap_ns - left.gap_ns) * fraction,
         smear_s=by.window_s + span_s,
+        blind_s=by.blind_s(span_s),
+        most_w=by.most_w,
         moves_w=high_w - low_w,
         range_w=by.range_w,
         lag_s=by.lag_s,
@@ -212,12 +219,13 @@ def beyond(
     bridged_ns = t_ns - until_ns
     before_ns = max(0.0, knot.t_ns - t_ns - max(NEAR_S * 1e9, period_ns))
     share = 1.0 if before_ns > 0 else min(1.0, max(EXTRAPOLATION_UNCERTAINTY, abs(away_s) / UNSEEN_S))
+    unknown_j = unseen_j(power_w, abs(away_s), most_w) if abs(away_s) > SURE_S else 0.0
     clock_j = power_w * knot.half_ns / 1e9 / math.sqrt(3)
     blind_j = by.range_w * by.blind_s(0.0) / math.sqrt(12) if by else 0.0
     return Edge(
         t_ns=t_ns,
         joules=knot.joules + power_w * (away_s + bridged_ns / 1e9),
-        variance_j2=(share * power_w * away_s) ** 2 + clock_j**2 + blind_j**2,
+        variance_j2=max((share * power_w * away_s) ** 2, unknown_j**2 / 3) + clock_j**2 + blind_j**2,
         accumulated_j2=knot.variance_j2,
         low_w=0.0,
         high_w=2 * power_w,
@@ -225,6 +233,7 @@ def beyond(
         rate_w=share * power_w,
         gap_ns=knot.gap_ns + bridged_ns - before_ns,
         smear_s=by.window_s + by.period_s if by else 0.0,
+        blind_s=by.blind_s(0.0) if by else 0.0,
         moves_w=by.range_w if by else 0.0,
         lag_s=by.lag_s if by else 0.0,
         bridged_ns=bridged_ns,
@@ -258,38 +267,44 @@ def random_uncertainty_j(opening: Edge, closing: Edge) -> float:
     edges_j2 = opening.variance_j2 + closing.variance_j2
     if opening.after_ns == closing.after_ns:
         edges_j2 = min(edges_j2, _within_j2(opening, closing))
+    if opening.after_ns is None and closing.after_ns is None:
+        # Nothing was read until the window was over: it is anybody's guess what it drew.
+        edges_j2 = max(edges_j2, (closing.most_w * duration_s) ** 2 / 12)
+    # A cell is often the load itself: then all that no level explains lies between the edges, on both sides at once.
+    edges_j2 = max(edges_j2, (opening.loose_before_j + closing.loose_after_j) ** 2 / 3)
     if opening.smear_s or closing.smear_s:
-        edges_j2 += _averaged_j2(opening, closing, duration_s)
-        # However little readings tell of so short a time, power did not leave the range that was seen of late.
-        range_w = max(opening.range_w, closing.range_w) + UNSEEN_SHARE * max(opening.high_w, closing.high_w)
-        edges_j2 = min(edges_j2, (range_w * duration_s) ** 2 / 4)
+        edges_j2 = _smeared_j2(opening, closing, edges_j2, duration_s)
     bridged_w = max(opening.bridged_w, closing.bridged_w)
     bridged_s = max(0.0, closing.bridged_ns - opening.bridged_ns) / 1e9
     bridged_j = unseen_j(bridged_w, bridged_s, max(opening.most_w, closing.most_w)) / math.sqrt(3)
     return math.sqrt(max(0.0, closing.accumulated_j2 - opening.accumulated_j2) + edges_j2 + bridged_j**2)
 
 
-def _averaged_j2(opening: Edge, closing: Edge, duration_s: float) -> float:
-    """Return the variance that readings add which smear power and come late, J^2."""
+def _smeared_j2(opening: Edge, closing: Edge, edges_j2: float, duration_s: float) -> float:
+    """Return the variance of edges in power readings, which smear it, come late, and do not see all the time, J^2."""
     smear_s = max(opening.smear_s, closing.smear_s)
     share = SMEARED_SHARE if duration_s > 2 * smear_s else SMEARED_SHARE_SHORT
     moves_w = [edge.moves_w + UNSEEN_SHARE * (edge.low_w + edge.high_w) / 2 for edge in (opening, closing)]
     smeared_j = share * math.hypot(moves_w[0] * opening.smear_s, moves_w[1] * closing.smear_s)
     moved_w = max(closing.high_w - opening.low_w, opening.high_w - closing.low_w, 0.0)
-    return smeared_j**2 + (max(opening.lag_s, closing.lag_s) * moved_w) ** 2
+    lag_j = max(opening.lag_s, closing.lag_s) * moved_w
+    # However little readings tell of so short a time, what it drew moved them by no more than they did move.
+    range_w = max(opening.range_w, closing.range_w)
+    most_j = range_w * (duration_s + smear_s) + UNSEEN_SHARE * max(opening.high_w, closing.high_w) * duration_s
+    known_j2 = min(edges_j2 + smeared_j**2 + lag_j**2, most_j**2 / 4)
+    blind_s = min(opening.blind_s, closing.blind_s)
+    unseen_s = min(blind_s, duration_s) if duration_s < 2 * blind_s else 0.0
+    return known_j2 + (max(opening.most_w, closing.most_w) * unseen_s) ** 2 / 12
 
 
 def _within_j2(opening: Edge, closing: Edge) -> float:
-    """Return the variance of the energy between two edges of one interval, J^2.
-
-    All that may lie anywhere in the interval may lie between them, or none of it.
-    """
+    """Return the variance of the energy between two edges of one interval, J^2."""
     duration_s = (closing.t_ns - opening.t_ns) / 1e9
     low_w, high_w = min(opening.low_w, closing.low_w), max(opening.high_w, closing.high_w)
     even_j2 = ((high_w - low_w) ** 2 / 12 + opening.rate_w**2) * duration_s**2
     inside = (closing.t_ns - opening.t_ns) / opening.span_ns if opening.span_ns else 1.0
     rough_j2 = (opening.rough_w * opening.span_ns / 1e9) ** 2 * inside * (1 - inside)
-    return even_j2 + rough_j2 + (opening.excess_j * (1 - inside)) ** 2 / 3
+    return even_j2 + rough_j2
 
 
 def _stepped(before_w: float, mean_w: float, after_w: float, fraction: float) -> float:

@@ -64,6 +64,7 @@ class Averaging:
         period_s: they are refreshed so often, s.
         lag_s: standard uncertainty of how late they come, s.
         range_w: between the lowest and the highest power seen of late, W.
+        most_w: the most the channel is believed to draw, W.
     """
 
     window_s: float
@@ -71,10 +72,11 @@ class Averaging:
     period_s: float
     lag_s: float
     range_w: float
+    most_w: float
 
     def blind_s(self, span_s: float) -> float:
         """Return how much of the time between two readings no reading sees, s."""
-        return max(0.0, max(span_s, self.period_s) - self.window_s) if self.is_known else self.period_s
+        return max(0.0, max(span_s, self.period_s) - self.window_s) if self.is_known else self.period_s / 2
 
 
 class Powers:
@@ -158,9 +160,9 @@ class Powers:
         recent_w = [power_w for _, power_w in islice(reversed(self._points), RECENT_POWERS)]
         range_w = max(recent_w) - min(recent_w) if recent_w else 0.0
         if self._window_s is not None:
-            return Averaging(self._window_s, True, self._period_s, late_s, range_w)
+            return Averaging(self._window_s, True, self._period_s, late_s, range_w, self.highest_w)
         late_s = math.hypot(late_s, UNKNOWN_WINDOW_S / 2 / math.sqrt(12))
-        return Averaging(UNKNOWN_WINDOW_S, False, self._period_s, late_s, range_w)
+        return Averaging(UNKNOWN_WINDOW_S, False, self._period_s, late_s, range_w, self.highest_w)
 
     def _unseen_spread_w(self, before_w: float, power_w: float, span_s: float) -> float:
         """Return over what range the mean power between two readings may lie, for the part no reading saw."""

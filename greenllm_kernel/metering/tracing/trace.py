@@ -46,6 +46,9 @@ KEPT_KNOTS = 600
 AROUND = 6
 """Knots on each side of an edge that tell what power does around it."""
 
+THAWED = 1.5
+"""A counter that has stood still for this many refreshes may move again with the value of an earlier tick."""
+
 REFINED_KNOTS = 16
 """How many knots back a clock that has just been locked is believed."""
 
@@ -306,6 +309,8 @@ class Trace:
             self._last_change_ns = reading.t_ns
         elif step.joules > 0 or is_jump:
             t_ns, half_ns = self._refreshed_at(before_ns, reading.t_ns, is_jump)
+            if self.clock and before_ns - self._last_change_ns > THAWED * self._refresh_ns:
+                t_ns, half_ns = t_ns - self._refresh_ns / 2, half_ns + self._refresh_ns / 2
             if step.is_return:
                 self._gap_ns, self._broken_ns = self._gap_ns - self._broken_ns, 0.0
             self._place(t_ns, half_ns, is_gap=step.is_break)

@@ -15,7 +15,7 @@ from typing import Any
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_kernel.metering.meter import Channel, Component, Kind, Meter, Reading, UnusableMeter
-from greenllm_plugins.meters.rocm import LIBRARY, has_library
+from greenllm_plugins.meters.rocm import LIBRARY, has_library, start, stop
 
 NAME = "amdsmi"
 
@@ -49,18 +49,18 @@ def greenllm_meters(config: Configuration) -> Sequence[Meter | UnusableMeter]:
     except (ImportError, AttributeError, KeyError, OSError) as error:
         return [UnusableMeter(NAME, f"the package amdsmi does not fit this machine's {LIBRARY}: {error}", _REMEDY)]
     try:
-        amdsmi.amdsmi_init()
+        start(amdsmi)
     except amdsmi.AmdSmiException as error:
         remedy = "Load the driver (sudo modprobe amdgpu), and give this user the groups video and render."
         return [UnusableMeter(NAME, f"AMD SMI could not be started: {_described(error)}", remedy)]
     found = _found(amdsmi, os.environ)
     if isinstance(found, UnusableMeter):
-        amdsmi.amdsmi_shut_down()
+        stop(amdsmi)
     return [found]
 
 
 class AmdSmiMeter:
-    """Reads AMD GPUs. ``amdsmi_init`` has been called; ``close`` calls ``amdsmi_shut_down``."""
+    """Reads AMD GPUs. The library has been opened; ``close`` gives it back."""
 
     name = NAME
     remark = "not tried on real hardware yet"
@@ -83,7 +83,7 @@ class AmdSmiMeter:
 
     def close(self) -> None:
         """Give AMD's library back."""
-        self._smi.amdsmi_shut_down()
+        stop(self._smi)
 
     def _read(self, channel: Channel, handle: Any, kind: Kind) -> Reading:
         t_ns = time.monotonic_ns()

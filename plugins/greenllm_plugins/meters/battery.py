@@ -27,6 +27,10 @@ UPDATE_PERIOD_S = 8.0
 GAIN_UNCERTAINTY = 0.10 / math.sqrt(3.0)
 """Relative standard uncertainty of a battery's gauge: nobody publishes one; within 10 %, taken wide."""
 
+RANK = 2
+"""It gives way to sensors of the processors: its figures are so far apart that short cells would hardly be known, and
+the same cell would cost more on battery than on the mains, where only those sensors count."""
+
 
 @hookimpl
 def greenllm_meters(config: Configuration) -> Sequence[Meter | UnusableMeter]:
@@ -110,6 +114,7 @@ class BatteryMeter:
                 update_period_s=UPDATE_PERIOD_S,
                 gain_uncertainty=GAIN_UNCERTAINTY,
                 contains=frozenset(Component),
+                rank=RANK,
             )
         ]
 

@@ -190,7 +190,7 @@ def _channel(piece: Any) -> Channel:
         averaging_window_s=READ_EVERY_S,
         gain_uncertainty=0.0 if uncertainty else HALF_GAIN / math.sqrt(3.0),
         model_uncertainty=uncertainty,
-        rank=2,
+        rank=3,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from greenllm_kernel.metering.meter import Component, Kind
+from greenllm_plugins.meters.exporter_gpus import PageGpu
 
 Labels = Mapping[str, str]
 
@@ -57,7 +58,7 @@ class Figure:
         value: J or W; NaN where the exporter does not know.
         exporter: that shows it.
         host: that it is of; empty where the page does not say.
-        gpu: UUID of the GPU; empty where it is none.
+        gpu: which GPU it is of; None where it is of none.
         inside: id of the channel that already contains its energy.
     """
 
@@ -68,7 +69,7 @@ class Figure:
     value: float
     exporter: Exporter
     host: str
-    gpu: str = ""
+    gpu: PageGpu | None = None
     inside: str | None = None
 
 
@@ -116,23 +117,23 @@ def _host(labels: Labels) -> str:
 def _of_dcgm(kind: Kind, scale: float) -> Callable[[Labels, float], Figure | None]:
     def make(labels: Labels, value: float) -> Figure | None:
         uuid = labels.get("UUID") or labels.get("uuid", "")
-        name, number = labels.get("modelName", "NVIDIA GPU"), labels.get("gpu", "")
         joules_or_watts = math.nan if value >= BLANK else value * scale
-        return _gpu(DCGM, uuid, f"{name} #{number}", kind, joules_or_watts, labels)
+        return _gpu(DCGM, uuid, labels.get("modelName", "NVIDIA GPU"), kind, joules_or_watts, labels)
 
     return make
 
 
 def _of_kepler_gpu(labels: Labels, value: float) -> Figure | None:
-    label = f"{labels.get('gpu_name', 'GPU')} #{labels.get('gpu', '')}"
-    return _gpu(KEPLER, labels.get("gpu_uuid", ""), label, Kind.COUNTER, value, labels)
+    return _gpu(KEPLER, labels.get("gpu_uuid", ""), labels.get("gpu_name", "GPU"), Kind.COUNTER, value, labels)
 
 
-def _gpu(exporter: Exporter, uuid: str, label: str, kind: Kind, value: float, labels: Labels) -> Figure | None:
+def _gpu(exporter: Exporter, uuid: str, name: str, kind: Kind, value: float, labels: Labels) -> Figure | None:
     if not uuid:
         return None
-    label = f"{label}, by {exporter.name}"
-    return Figure(f"gpu:{uuid}:exporter", Component.GPU, label, kind, value, exporter, _host(labels), gpu=uuid)
+    number = labels.get("gpu", "")
+    label = f"{name} #{number}, by {exporter.name}"
+    gpu = PageGpu(uuid, int(number) if re.fullmatch(r"[0-9]{1,3}", number) else None, name)
+    return Figure(f"gpu:{uuid}:exporter", Component.GPU, label, kind, value, exporter, _host(labels), gpu=gpu)
 
 
 def _of_kepler_zone(labels: Labels, value: float) -> Figure | None:
@@ -156,18 +157,20 @@ def _of_scaphandre_host(labels: Labels, value: float) -> Figure | None:
 
 
 def _zone(exporter: Exporter, zone: str, package: str, value: float, labels: Labels) -> Figure | None:
-    whole = f"cpu:{package}:exporter"
+    whole, all_cpus, all_dram = f"cpu:{package}:exporter", "cpu:packages:exporter", "dram:packages:exporter"
     where = f"CPU {package.replace('-', ' ')}"
     places = {
-        "package": (whole, Component.CPU, where, None),
+        # Another exporter may show the sum of what this one shows singly.
+        "package": (whole, Component.CPU, where, all_cpus),
         "core": (f"cpu:{package}:core:exporter", Component.CPU, f"{where}, cores", whole),
         "uncore": (f"cpu:{package}:uncore:exporter", Component.CPU, f"{where}, uncore", whole),
-        "dram": (f"dram:{package}:exporter", Component.DRAM, f"DRAM of {where}", None),
+        "dram": (f"dram:{package}:exporter", Component.DRAM, f"DRAM of {where}", all_dram),
         "psys": ("platform:psys:exporter", Component.PLATFORM, "Board (psys)", None),
     }
     if zone not in places:
         return None
     channel_id, component, label, inside = places[zone]
+    inside = inside if inside != channel_id else None
     label = f"{label}, by {exporter.name}"
     return Figure(channel_id, component, label, Kind.COUNTER, value, exporter, _host(labels), inside=inside)
 

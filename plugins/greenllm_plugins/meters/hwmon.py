@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from greenllm_kernel.configuration import Configuration
@@ -14,7 +13,7 @@ from greenllm_kernel.hookspecs import hookimpl
 from greenllm_kernel.metering.meter import Channel, Component, Meter, Reading, UnusableMeter
 from greenllm_plugins.meters.hwmon_parts import EVERYTHING, WIDE_GAIN, Known, known
 from greenllm_plugins.meters.hwmon_tree import Sensor, find_sensors
-from greenllm_plugins.meters.rocm import has_library
+from greenllm_plugins.meters.rocm import shows_gpus
 
 NAME = "hwmon"
 
@@ -26,7 +25,7 @@ LOOK_AGAIN_S = 1.0
 """A sensor whose file has gone (its driver was loaded anew) is looked for again this often at most, s."""
 
 _OTHER_METER = {"amdgpu": "amdsmi"}
-"""By chip, the meter that reads the same card better, where its package and ROCm's library are installed."""
+"""By chip, the meter that reads the same card better, where AMD SMI can be opened and shows GPUs."""
 
 
 @hookimpl
@@ -48,8 +47,7 @@ def greenllm_meters(config: Configuration) -> Sequence[Meter | UnusableMeter]:
         for chip, other in _OTHER_METER.items()
         if other not in config.disable_plugins
         and (config.use_meters is None or other in config.use_meters)
-        and find_spec(other) is not None
-        and has_library()
+        and shows_gpus()
     }
     found = open_hwmon(Path(root), chosen, others)
     if found is None:

@@ -37,7 +37,8 @@ class ProcessUse:
 
     ``nvmlDeviceGetProcessUtilization`` gives one sample for each process that has used the GPU since the last one seen:
     the part of that time, in percent, in which its kernels ran. In a container samples of processes outside it may be
-    missing, so that all use is at least that of the whole card. Where the card or driver has no such samples, the list
+    missing, so that all use is at least that of the whole card. That is told also where nothing is known of processes
+    (``nvmlDeviceGetSamples``; not with MIG). Where the card or driver has no such samples, the list
     of processes that hold the card must do: all of its use is theirs.
 
     Args:
@@ -71,10 +72,10 @@ class ProcessUse:
         t_ns = time.monotonic_ns()
         if self._is_partitioned:
             return self.fault(WHOLE_CARD, t_ns)
-        if doubt is not None:
-            return self.fault(doubt, t_ns)
         if self._until_us is None:
             self._until_us, self._until_ns = time.time_ns() // 1000, t_ns
+        if doubt is not None:
+            return self._of_nobody(doubt, t_ns)
         if self._has_samples:
             try:
                 self._add_samples(own, is_contained, t_ns)
@@ -99,6 +100,22 @@ class ProcessUse:
     def fault(self, reason: str, t_ns: int) -> Usage:
         """Return that it cannot be told, and why."""
         return Usage(self._channel_id, math.nan, math.nan, t_ns, reason)
+
+    def _of_nobody(self, reason: str, t_ns: int) -> Usage:
+        """Return why it cannot be told whose the use was, and how much of it there was, where the card says so."""
+        assert self._until_us is not None
+        now_us = time.time_ns() // 1000
+        seen_us = min(self._until_us, now_us)
+        try:
+            percent, newest_us = self._card_percent_since(seen_us, now_us)
+        except self._nvml.NVMLError:
+            return self.fault(reason, t_ns)
+        if newest_us > seen_us:
+            self._all_s += min(newest_us - seen_us, (t_ns - self._until_ns) // 1000) * 1e-6 * percent / FULL_PERCENT
+            self._until_ns = max(self._until_ns, t_ns - (now_us - newest_us) * 1000)
+        # Without a sample nothing is known: the card was not idle for that.
+        self._until_us = max(newest_us, seen_us)
+        return Usage(self._channel_id, math.nan, self._all_s, self._until_ns, reason)
 
     def _add_samples(self, own: Collection[int], is_contained: bool, t_ns: int) -> None:
         now_us = time.time_ns() // 1000
@@ -155,13 +172,13 @@ class ProcessUse:
 
     def _by_holders(self, own: Collection[int], is_contained: bool, t_ns: int) -> Usage:
         if is_contained:
-            return self.fault(ONLY_HERE, t_ns)
+            return self._of_nobody(ONLY_HERE, t_ns)
         holders = self.holders()
         ours = holders.intersection(own)
         if ours and ours != holders:
-            return self.fault(SHARED, t_ns)
+            return self._of_nobody(SHARED, t_ns)
         if not holders and self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu > 0:
-            return self.fault(HIDDEN, t_ns)
+            return self._of_nobody(HIDDEN, t_ns)
         elapsed_s = (t_ns - self._until_ns) * 1e-9
         self._until_ns = t_ns
         self._all_s += elapsed_s if holders else 0.0

@@ -14,13 +14,19 @@ from typing import Any
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import ConfigurationError, MeterError
 from greenllm_kernel.hookspecs import hookimpl
-from greenllm_kernel.metering.meter import Channel, Kind, Meter, Reading, UnusableMeter
+from greenllm_kernel.metering.meter import Channel, Component, Kind, Meter, Reading, UnusableMeter
+from greenllm_plugins.meters.exporter_gpus import own
 from greenllm_plugins.meters.exporter_page import HALF_GAIN, LEGACY_KEPLER, Figure, read_page
 from greenllm_plugins.meters.scrape import Page
 
 NAME = "prometheus"
 
+REMARK = "not tried on real hardware yet"
+
 OPTIONS = ("url", "match", "interval_s", "token_env")
+
+PSYS_RANK = 2
+"""A board's maker may not have wired psys, which cannot be tried out from here: packages on another page are surer."""
 
 
 @hookimpl
@@ -43,12 +49,13 @@ class PrometheusMeter:
         page: that is fetched at each read.
         match: labels that a figure must have.
         channels: what was found on it.
+        doubt: what cannot be told of them; empty where nothing.
     """
 
     name = NAME
-    remark = "not tried on real hardware yet"
 
-    def __init__(self, page: Page, match: Mapping[str, str], channels: Sequence[Channel]) -> None:
+    def __init__(self, page: Page, match: Mapping[str, str], channels: Sequence[Channel], doubt: str = "") -> None:
+        self.remark = f"{REMARK}; {doubt}" if doubt else REMARK
         self._page = page
         self._match = match
         self._channels = {channel.id: channel for channel in channels}
@@ -133,10 +140,12 @@ def _opened(url: str, options: Mapping[str, Any], environment: Mapping[str, str]
         names = ", ".join(host or "one without name" for host in hosts)
         remedy = f'Choose one, such as match = {{Hostname = "{hosts[-1]}"}} under [meters.prometheus].'
         return UnusableMeter(NAME, f"{url} shows several hosts: {names}", remedy)
-    own = _own(figures, environment)
-    if not own:
-        return UnusableMeter(NAME, f"{url} shows none of the GPUs in CUDA_VISIBLE_DEVICES or NVIDIA_VISIBLE_DEVICES")
-    return PrometheusMeter(page, match, _channels(own, options.get("interval_s")))
+    shown, doubt = _own(figures, environment)
+    if not shown:
+        reason = f"{url} shows none of the GPUs in CUDA_VISIBLE_DEVICES or NVIDIA_VISIBLE_DEVICES"
+        remedy = 'Choose the GPU, such as match = {gpu = "0"} under [meters.prometheus].' if doubt else ""
+        return UnusableMeter(NAME, f"{reason}: {doubt}" if doubt else reason, remedy)
+    return PrometheusMeter(page, match, _channels(shown, options.get("interval_s")), doubt)
 
 
 def _without_figures(url: str, text: str, match: Mapping[str, str]) -> UnusableMeter:
@@ -149,13 +158,11 @@ def _without_figures(url: str, text: str, match: Mapping[str, str]) -> UnusableM
     return UnusableMeter(NAME, reason, "Look whether the address is that of the exporter's page.")
 
 
-def _own(figures: Sequence[Figure], environment: Mapping[str, str]) -> list[Figure]:
-    """Leave out other pods' GPUs, where the environment names this one's by UUID."""
-    for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
-        uuids = tuple(entry.strip() for entry in environment.get(name, "").split(",") if entry.strip())
-        if uuids and all(uuid.startswith("GPU-") for uuid in uuids):
-            return [figure for figure in figures if not figure.gpu or figure.gpu.startswith(uuids)]
-    return list(figures)
+def _own(figures: Sequence[Figure], environment: Mapping[str, str]) -> tuple[list[Figure], str]:
+    """Leave out GPUs that programs started here cannot use; return also what cannot be told of them."""
+    gpus = {figure.gpu.uuid: figure.gpu for figure in figures if figure.gpu is not None}
+    uuids, doubt = own(list(gpus.values()), environment) if gpus else (set[str](), "")
+    return [figure for figure in figures if figure.gpu is None or figure.gpu.uuid in uuids], doubt
 
 
 def _channels(figures: Sequence[Figure], interval_s: float | None) -> list[Channel]:
@@ -172,7 +179,7 @@ def _channels(figures: Sequence[Figure], interval_s: float | None) -> list[Chann
             update_period_s=interval_s or firsts[channel_id].exporter.update_period_s,
             gain_uncertainty=HALF_GAIN[firsts[channel_id].component] / math.sqrt(3.0),
             inside=firsts[channel_id].inside,
-            rank=1,
+            rank=PSYS_RANK if firsts[channel_id].component is Component.PLATFORM else 1,
             read_spacing_s=firsts[channel_id].exporter.read_spacing_s,
         )
         for channel_id, provided in kinds.items()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from greenllm_kernel.accounting.ledger import Ledger, Row, ledger_path, row_of
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.errors import ConfigurationError, LedgerError
+from greenllm_kernel.errors import LedgerError
 from greenllm_kernel.hookspecs import hookimpl
 
 WRITE_EVERY_S = 0.2
@@ -140,12 +140,8 @@ class LedgerRecorder:
 
 
 def _configuration() -> Configuration:
-    try:
-        return Configuration.load()
-    except ConfigurationError:
-        # The session has said so and measures with the defaults; a ledger named in the environment still holds.
-        path = os.environ.get("GREENLLM_LEDGER", "").strip()
-        return Configuration.from_mapping({"ledger": path} if path else {})
+    configuration, _ = Configuration.load_usable()  # the session has said what cannot be used
+    return configuration
 
 
 _recorder = LedgerRecorder()

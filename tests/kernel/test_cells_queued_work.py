@@ -111,6 +111,26 @@ def test_the_record_of_a_cell_measured_without_being_asked_for_says_error(tmp_pa
     assert recorded(tmp_path, "gpu.queue(0.2, fails='CUDA error')").status is Status.ERROR
 
 
+@pytest.mark.parametrize("is_lasting", [True, False])
+def test_an_error_that_shows_at_a_window_inside_the_cell_is_still_the_cells(kernel, is_lasting):
+    code = (
+        "%%energy\nfrom greenllm_kernel import measure\n"
+        f"gpu.queue(0.2, fails='CUDA error: device-side assert triggered', is_lasting={is_lasting})\n"
+        "with measure('inner'):\n    pass\nprint('went on')"
+    )
+    outcome = kernel.run(code)
+    assert outcome.stdout.startswith("went on")
+    assert outcome.error == "RuntimeError"
+    assert shown(outcome)["status"] == "error"
+
+
+@pytest.mark.parametrize("is_lasting", [True, False])
+def test_energyit_of_a_statement_whose_setup_fails_on_the_device_says_so(kernel, is_lasting):
+    kernel.run("%energy off")
+    setup = f"gpu.queue(0.0, fails='CUDA error', is_lasting={is_lasting})"
+    assert kernel.run(f"%%energyit -r 1 -n 1 {setup}\n6 * 7").error == "RuntimeError"
+
+
 def test_cells_after_a_broken_device_run_as_they_would_without_us(kernel):
     kernel.run("gpu.queue(0.0, fails='CUDA error: device-side assert triggered')")
     for _ in range(2):
