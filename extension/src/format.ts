@@ -41,6 +41,7 @@ const WATT_HOURS: Units = [
   [3.6e9, 'MWh']
 ];
 const GRAMS: Units = [
+  [1e-9, 'ng'],
   [1e-6, 'µg'],
   [1e-3, 'mg'],
   [1, 'g'],
@@ -57,28 +58,42 @@ const DIGITS_WITHOUT_INTERVAL = 3;
 const DIGITS_OF_AN_ESTIMATE = 2;
 /** Of this kernel's part, which comes without an interval of its own. */
 const DIGITS_OF_A_SHARE = 2;
+/** Half an interval, in the unit that stands beside, below which a unit of its own reads better. */
+const LEAST_SHOWN = 0.01;
 const NOT_KNOWN = '–';
 
-/** An energy with its 95 % interval. */
+/**
+ * An energy with its 95 % interval.
+ *
+ * @param besideJ - What it is a part of, and is read beside: a value that its interval drowns takes its unit from there.
+ */
 export function formatEnergy(
   valueJ: Quantity,
   intervalJ: Interval,
   trans: TranslationBundle,
-  unit: EnergyUnit = 'joule'
+  unit: EnergyUnit = 'joule',
+  besideJ: Quantity = null
 ): Figure {
-  return formatQuantity(valueJ, intervalJ, unit === 'joule' ? JOULES : WATT_HOURS, trans);
+  const units = unit === 'joule' ? JOULES : WATT_HOURS;
+  return formatQuantity(valueJ, intervalJ, unitsBeside(valueJ, intervalJ, units, besideJ), trans);
 }
 
-/** This kernel's part of an energy, "0.85 kJ (71 %)": two digits, or fewer where the whole has fewer. */
+/**
+ * This kernel's part of an energy, "0.85 kJ (71 %)": two digits, or fewer where the whole has fewer.
+ *
+ * @param isWhole - Whether that energy is all there is, or only what the share is known of.
+ */
 export function formatShare(
   shareJ: number,
   grossJ: number,
   intervalJ: Interval,
   trans: TranslationBundle,
-  unit: EnergyUnit = 'joule'
+  unit: EnergyUnit = 'joule',
+  isWhole = true
 ): string {
   const part = grossJ > 0 ? shareJ / grossJ : 0;
-  const percent = formatPercent(part, trans);
+  const ofWhole = formatPercent(part, trans);
+  const percent = isWhole ? ofWhole : trans.__('%1 of what could be told', ofWhole);
   if (!(part > 0)) {
     return percent;
   }
@@ -217,6 +232,15 @@ function rounded(value: number, places: number): string {
   const text =
     places >= 0 ? value.toFixed(places) : String(Math.round(value / 10 ** -places) * 10 ** -places);
   return Number(text) === 0 ? text.replace('-', '') : text;
+}
+
+function unitsBeside(raw: Quantity, interval: Interval, units: Units, beside: Quantity): Units {
+  if (raw === null || interval === null || beside === null) {
+    return units;
+  }
+  const unit = unitFor(Math.abs(beside), units);
+  const halfWidth = (interval[1] - interval[0]) / 2;
+  return halfWidth >= Math.max(Math.abs(raw), unit[0] * LEAST_SHOWN) ? [unit] : units;
 }
 
 function unitFor(size: number, units: Units): Unit {

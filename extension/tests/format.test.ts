@@ -39,6 +39,17 @@ describe('an energy', () => {
     expect(formatEnergy(-3, [-15, 9], trans).detail).toContain('interval -15 to 9 J');
   });
 
+  it('that its interval drowns takes its unit from what it is read beside', () => {
+    const net = (value: number, halfWidth: number, gross: number): string =>
+      figureText(
+        formatEnergy(value, [value - halfWidth, value + halfWidth], trans, 'joule', gross)
+      );
+    expect(net(0.01, 0.4, 5.03)).toBe('0.0 ± 0.4 J');
+    expect(net(0.01, 0.4, 0.9)).toBe('0 ± 400 mJ');
+    expect(net(0.5, 0.02, 5.03)).toBe('500 ± 20 mJ');
+    expect(net(0, 4, 5030)).toBe('0 ± 4 J');
+  });
+
   it('is rounded to tens and hundreds where its interval is as wide', () => {
     expect(energy(683, [181, 1185])).toBe('700 ± 500 J');
     expect(energy(-20, [-62, 22])).toBe('-20 ± 40 J');

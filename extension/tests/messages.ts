@@ -7,6 +7,7 @@ import type {
   ChannelEnergy,
   EnergyRecord,
   HelloMessage,
+  KnownNet,
   PowerMessage,
   TotalsMessage
 } from '../src/messages';
@@ -127,6 +128,12 @@ export function beside(at: string) {
     share_j: 852,
     baseline: basis(at)
   };
+}
+
+/** Idle and net of those channels that know theirs. */
+export function knownNet(at: string, of: string[], without: string[]): KnownNet {
+  const { idle_j, idle_interval_j, net_j, net_interval_j, baseline } = beside(at);
+  return { idle_j, idle_interval_j, net_j, net_interval_j, baseline, of, without };
 }
 
 /** A channel of a record that knows its idle energy and this kernel's share. */

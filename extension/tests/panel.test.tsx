@@ -6,7 +6,7 @@ import type { Actions } from '../src/components/environment';
 import { Panel, type PanelView } from '../src/components/panel';
 import { EnergySession } from '../src/session';
 import type { KernelFacts } from '../src/state';
-import { beside, cell, channel, hello, power, SESSION, totals, trans } from './messages';
+import { beside, cell, channel, hello, knownNet, power, SESSION, totals, trans } from './messages';
 
 // It draws on a canvas, which jsdom has not; the browser tests look at it.
 vi.mock('uplot', () => ({
@@ -137,6 +137,38 @@ describe('the panel', () => {
       'idle: 300 ± 23 J, measured 12:34 (10 s)',
       'this kernel: 850 J (71 %)'
     ]);
+  });
+
+  it('shows what is known of some channels, and says of which', () => {
+    const at = '2026-01-31T12:34:00';
+    const part = {
+      energy_j: 1500,
+      interval_j: [1450, 1550] as [number, number],
+      at_ms: new Date('2026-01-31T12:40:00').getTime(),
+      idle_j: null,
+      net_j: null,
+      baseline: null,
+      share_j: 852,
+      share_of_j: 1200,
+      known_net: knownNet(at, ['NVIDIA H200 #0', 'NVIDIA H200 #1'], ['CPU, estimated', 'Memory'])
+    };
+    draw(factsOf(sessionOf(hello(), cell(part), totals(part))));
+    expect(host.querySelector('.greenllm-Totals-net')?.textContent).toBe('900 ± 40 J');
+    expect(host.querySelector('.greenllm-Totals-share')?.textContent).toBe(
+      '850 J (71 % of what could be told)'
+    );
+    const text = host.querySelector('.greenllm-Totals')?.textContent;
+    expect(text).toContain('Net and idle are of NVIDIA H200 #0; NVIDIA H200 #1.');
+    expect(text).toContain('No idle power known of CPU, estimated; Memory: %energy idle');
+  });
+
+  it('says which channels were partly read, and never that they are not included', () => {
+    const partly = { id: 'gpu:0', label: 'NVIDIA H200', coverage: 0.97 };
+    draw(factsOf(sessionOf(hello(), totals({ partial: [partly] }))));
+    expect(host.querySelector('.greenllm-Totals-partly')?.textContent).toBe(
+      'Partly read: NVIDIA H200 (97 % of the time)'
+    );
+    expect(host.textContent).not.toContain('Not included');
   });
 
   it('says how to know the net where it is not known', () => {

@@ -3,7 +3,7 @@ import { act } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RecordView } from '../src/components/record';
-import { basis, knownChannel, knownRecord, record, trans } from './messages';
+import { basis, knownChannel, knownNet, knownRecord, record, trans } from './messages';
 
 const NOON = '2026-01-31T12:34:00';
 
@@ -81,7 +81,7 @@ describe('the record in a cell output', () => {
     expect(node.querySelector('.greenllm-Net')).toBeNull();
     expect(node.querySelectorAll('thead th')).toHaveLength(4);
     expect(node.textContent).toContain(
-      'Net: idle power not known yet of NVIDIA H200; %energy idle measures it'
+      'Net: no idle power known of NVIDIA H200; %energy idle measures it while nothing else runs'
     );
     expect(node.textContent).toContain('share cannot be told of NVIDIA H200');
   });
@@ -97,7 +97,33 @@ describe('the record in a cell output', () => {
     );
     expect(node.querySelector('.greenllm-Net')?.textContent).toBe('this kernel 850 J (71 %)');
     expect(node.querySelector('table')?.textContent).toContain('900 ± 40 J');
-    expect(node.textContent).toContain('not known yet of Memory;');
+    expect(node.textContent).toContain('no idle power known of Memory;');
+  });
+
+  it('shows net and share of the parts that know theirs, and says so', () => {
+    const { energy } = knownRecord(NOON);
+    const whole = { idle_j: null, net_j: null, net_interval_j: null, share_j: null };
+    const node = render(
+      knownRecord(NOON, {
+        energy: {
+          ...energy,
+          ...whole,
+          gross_j: 1500,
+          interval_j: [1450, 1550],
+          baseline: null,
+          known_net: knownNet(NOON, ['NVIDIA H200'], ['CPU, estimated', 'Memory'])
+        },
+        channels: [
+          knownChannel(NOON),
+          knownChannel(NOON, { id: 'cpu', label: 'CPU, estimated', idle_j: null, share_j: null }),
+          knownChannel(NOON, { id: 'dram', label: 'Memory', idle_j: null, share_j: null })
+        ]
+      })
+    );
+    const row = node.querySelector('.greenllm-Net')?.textContent;
+    expect(row).toContain('net of NVIDIA H200: 900 ± 40 J');
+    expect(row).toContain('this kernel 850 J (71 % of what could be told)');
+    expect(node.textContent).toContain('no idle power known of CPU, estimated; Memory;');
   });
 
   it('says nothing of net in a record of a version that did not know it', () => {

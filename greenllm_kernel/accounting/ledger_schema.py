@@ -127,9 +127,11 @@ def _unicode(text: str) -> str:
 
 
 def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
+    # The tables first: another process may make the ledger between two questions.
+    is_empty = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0 and application_id == 0:
+    if is_empty and application_id == 0:
         return False
     if application_id != APPLICATION_ID:
         raise LedgerError(f"{path} is an SQLite file, but no GreenLLM ledger; set `ledger` to another file")

@@ -39,6 +39,9 @@ DIGITS_OF_A_SHARE: Final = 2
 HOW_TO_KNOW: Final = "%energy idle measures it while nothing else runs"
 """What helps where an idle power is not known."""
 
+OF_PART: Final = "of what could be told"
+"""What a share is a part of where it is not known of the whole."""
+
 NEGLIGIBLE: Final = 1e-9
 """Half-width, as a part of the value, below which an interval is an accident of arithmetic."""
 
@@ -59,8 +62,8 @@ def energy_text(energy: Energy | None, units: Units = JOULES, beside: Energy | N
     Args:
         energy: J; None where nothing is known.
         units: :data:`JOULES` or :data:`WATT_HOURS`.
-        beside: what it is a part of, and is read beside: a value that is as good as 0 has no size of its own, and
-            takes its unit from there: ``"0.0 ± 0.4 J"`` beside ``"5.03 J"``.
+        beside: what it is a part of, and is read beside: a value that its interval drowns has no size of its own,
+            and takes its unit from there: ``"0.0 ± 0.4 J"`` beside ``"5.03 J"``.
     """
     if energy is None:
         return UNAVAILABLE
@@ -100,7 +103,7 @@ def share_text(share_j: float, gross: Energy, is_whole: bool = True) -> str:
 
 def share_percent_text(part: float, is_whole: bool) -> str:
     """Return this kernel's part of a whole (1), such as ``"71 %"``, or of what is known of a whole."""
-    return percent_text(part) if is_whole else f"{percent_text(part)} of what could be told"
+    return percent_text(part) if is_whole else f"{percent_text(part)} {OF_PART}"
 
 
 def list_text(labels: Iterable[str]) -> str:
@@ -153,6 +156,8 @@ def relative_text(half_width: float) -> str:
 
 def per_unit_text(name: str, unit: Unit) -> str:
     """Return the energy of one unit, such as ``"52 ± 3 mJ/token"``."""
+    if unit.energy is not None and unit.count == 0:
+        return f"nothing can be told per {name}: the count is 0"
     text = quantity_text(unit.energy_j_per_unit, unit.interval_j_per_unit, JOULES)
     return text if text == UNAVAILABLE else f"{text}/{name}"
 
@@ -252,13 +257,12 @@ def decimal_places(half_width: float) -> int:
 
 
 def _units_beside(energy: Energy, units: Units, beside: Energy | None) -> Units:
-    """Return the one unit of what stands beside, for a value that is rounded to 0 and an interval that shows in it."""
+    """Return the one unit of what stands beside, for a value that its interval drowns, where that shows in it."""
     if beside is None:
         return units
     half_width_j = (energy.interval_j[1] - energy.interval_j[0]) / 2
     unit = _unit_for(abs(beside.value_j), units)
-    is_shown = math.isfinite(half_width_j) and half_width_j >= unit[0] * LEAST_SHOWN
-    return [unit] if is_shown and round(energy.value_j, decimal_places(half_width_j)) == 0 else units
+    return [unit] if half_width_j >= max(abs(energy.value_j), unit[0] * LEAST_SHOWN) else units
 
 
 def _unit_for(size: float, units: Units) -> tuple[float, str]:

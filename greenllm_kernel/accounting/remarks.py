@@ -65,11 +65,11 @@ def _net_notes(records: Sequence[Record], totals: Totals) -> list[str]:
         found.append(f"Net is what was drawn beyond idle power{whose}, {taken}.")
     if known.lacking:
         lacking = sum(bool(record.known.lacking) for record in records)
-        runs = f" of {_count(lacking)}" if known.baseline and lacking < len(records) else ""
-        whose = f" of {list_text(known.lacking)}"
-        found.append(f"Net{runs}{whose} is not known: no idle power was known then; in a notebook, {HOW_TO_KNOW}.")
+        runs = f" in {_count(lacking)}" if known.baseline and lacking < len(records) else ""
+        whose = list_text(known.lacking)
+        found.append(f"Net is not known of {whose}{runs}: no idle power was known then; in a notebook, {HOW_TO_KNOW}.")
     if known.share_j is not None and known.untold:
-        found.append(f"This kernel's share could not be told everywhere of {list_text(known.untold)}.")
+        found.append(f"Whose energy it was could not be told everywhere of {list_text(known.untold)}.")
     return found
 
 

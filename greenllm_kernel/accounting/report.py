@@ -12,6 +12,7 @@ from greenllm_kernel import __version__
 from greenllm_kernel.accounting.chart import Chart, power_chart
 from greenllm_kernel.accounting.notation import (
     GRAMS,
+    OF_PART,
     PROVENANCE_MEANING,
     UNAVAILABLE,
     duration_text,
@@ -31,6 +32,9 @@ from greenllm_kernel.quantities import Energy, Provenance
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
+KERNEL = "kernel"
+"""Whose own part of the energy is told, where records are a notebook's."""
+
 STATUS_TEXT = {
     Status.OK: "ok",
     Status.ERROR: "error",
@@ -43,7 +47,8 @@ STATUS_TEXT = {
 class Sum:
     """A sum as it is written: for the page's head, a cell, a stage. Idle, net and own are empty where not known.
 
-    Where they are known of some channels only, ``net_of`` and ``net_without`` say which those are, and which not.
+    Where they are known of some channels only, ``net_of`` and ``net_without`` say which those are, and which not, and
+    ``own_of`` what own is a part of.
     """
 
     runs: int
@@ -60,6 +65,7 @@ class Sum:
     net_of: str = ""
     net_without: str = ""
     own: str = ""
+    own_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,13 +140,16 @@ class SessionPart:
         return (*(cell.sum for cell in self.cells), *(stage.sum for stage in self.stages), *self.channels)
 
 
-def html_report(records: Sequence[Record], title: str, sources: Mapping[str, str] | None = None) -> str:
+def html_report(
+    records: Sequence[Record], title: str, sources: Mapping[str, str] | None = None, owner: str = KERNEL
+) -> str:
     """Return the page.
 
     Args:
         records: of one session or several.
         title: of the page.
         sources: by cell id, the cell's first line, to show beside its name.
+        owner: whose own part of the energy is told.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -150,6 +159,7 @@ def html_report(records: Sequence[Record], title: str, sources: Mapping[str, str
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         title=title,
+        owner=owner,
         version=__version__,
         sum=sum_of(total(records)),
         sessions=[session_part(part, sources or {}) for part in sessions.values()],
@@ -197,10 +207,11 @@ def sum_of(totals: Totals) -> Sum:
         missing=list_text(reading.label for reading in totals.readings.missing),
         partly=partly_text(totals.readings.partial),
         idle=energy_text(known.idle) if known.idle else "",
-        net=energy_text(known.net) if known.net else "",
+        net=energy_text(known.net, beside=energy) if known.net else "",
         net_of=list_text(known.of) if known.net and known.lacking else "",
         net_without=list_text(known.without) if known.net else "",
-        own=_own(known.share_j, known.shared, not known.untold),
+        own=_own(known.share_j, known.shared),
+        own_of=OF_PART if known.share_j is not None and known.untold else "",
     )
 
 
@@ -284,9 +295,9 @@ def _net_texts(readings: Sequence[ChannelEnergy], energy: Energy | None) -> dict
     texts = {"own": _own(math.fsum(shares_j), energy) if shares_j and len(shares_j) == len(readings) else ""}
     whole = Energy.sum(idle) if len(idle) == len(readings) else None
     if whole is not None and energy is not None:
-        texts |= {"idle": energy_text(whole), "net": energy_text(energy - whole)}
+        texts |= {"idle": energy_text(whole), "net": energy_text(energy - whole, beside=energy)}
     return texts
 
 
-def _own(share_j: float | None, energy: Energy | None, is_whole: bool = True) -> str:
-    return share_text(share_j, energy, is_whole) if share_j is not None and energy is not None else ""
+def _own(share_j: float | None, energy: Energy | None) -> str:
+    return share_text(share_j, energy) if share_j is not None and energy is not None else ""

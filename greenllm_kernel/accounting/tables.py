@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.remarks import intensity_rows, intensity_text
-from greenllm_kernel.accounting.report import CellRow, SessionPart, StageRow, Sum, session_part
+from greenllm_kernel.accounting.report import KERNEL, CellRow, SessionPart, StageRow, Sum, session_part
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, RenderableType
@@ -24,8 +24,17 @@ WIDEST = 150
 STYLES = {"measured": "green", "derived": "blue", "estimated": "yellow", "unavailable": "dim"}
 
 
-def print_records(to: Console, records: Sequence[Record], sources: Mapping[str, str] | None = None) -> None:
-    """Print a table of cells, of stages where some are named, and the totals, for each session of ``records``."""
+def print_records(
+    to: Console, records: Sequence[Record], sources: Mapping[str, str] | None = None, owner: str = KERNEL
+) -> None:
+    """Print a table of cells, of stages where some are named, and the totals, for each session of ``records``.
+
+    Args:
+        to: where.
+        records: of any sessions.
+        sources: by cell id, where the cell stands.
+        owner: whose own part is told beside the energy.
+    """
     sessions: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.started_at):
         sessions.setdefault(record.session_id, []).append(record)
@@ -33,16 +42,16 @@ def print_records(to: Console, records: Sequence[Record], sources: Mapping[str, 
         part = session_part(members, sources or {})
         if len(sessions) > 1:
             to.print(f"\n[bold]{part.when}[/]  {part.host}, session {part.session_id}")
-        to.print(_cell_table(part, to.width))
+        to.print(_cell_table(part, to.width, owner))
         if len(part.stages) > 1:
-            to.print(_stage_table(part, to.width))
+            to.print(_stage_table(part, to.width, owner))
         for line in _lines(part):
             to.print(line, style="dim", markup=False, soft_wrap=True)
     for record in intensity_rows(records):
         to.print(f"Carbon intensity {intensity_text(record)}", style="dim", markup=False, soft_wrap=True)
 
 
-def _cell_table(part: SessionPart, width: int) -> Table:
+def _cell_table(part: SessionPart, width: int, owner: str) -> Table:
     many, is_narrow, is_widest = len(part.cells) > 1, width < WIDE, width >= WIDEST
     columns: list[tuple[str, Callable[[CellRow], RenderableType]]] = [
         ("Cell", lambda cell: _plain(cell.label)),
@@ -52,13 +61,13 @@ def _cell_table(part: SessionPart, width: int) -> Table:
         columns.append(("Stage", lambda cell: _plain(cell.stage)))
     columns.append((">Time", lambda cell: cell.sum.duration))
     if is_narrow:
-        columns.append((">Energy, CO2e (95 %)", lambda cell: _energy(cell.sum, cell.units, with_mass=True)))
+        columns.append((">Energy, CO2e (95 %)", lambda cell: _energy(cell.sum, owner, cell.units, with_mass=True)))
     else:
-        columns.append((">Energy (95 %)", lambda cell: _energy(cell.sum, cell.units, with_net=not is_widest)))
+        columns.append((">Energy (95 %)", lambda cell: _energy(cell.sum, owner, cell.units, with_net=not is_widest)))
         if many:
             columns.append((">Share", lambda cell: _share(cell.share)))
         if is_widest:
-            columns += [(title, partial(_of_cell, write)) for title, write in _net_columns(part)]
+            columns += [(title, partial(_of_cell, write)) for title, write in _net_columns(part, owner)]
         columns.append((">CO2e (95 %)", lambda cell: cell.sum.mass))
     columns += [("Provenance", lambda cell: _provenance(cell.sum)), ("Status", _status)]
     table = _table([title for title, _ in columns])
@@ -71,15 +80,15 @@ def _cell_table(part: SessionPart, width: int) -> Table:
     return table
 
 
-def _stage_table(part: SessionPart, width: int) -> Table:
+def _stage_table(part: SessionPart, width: int, owner: str) -> Table:
     is_narrow, is_widest = width < WIDE, width >= WIDEST
     columns: list[tuple[str, Callable[[StageRow], RenderableType]]] = [
         ("Stage", lambda row: _plain(row.stage)),
         (">Runs", lambda row: str(row.sum.runs)),
         (">Time", lambda row: row.sum.duration),
-        (">Energy (95 %)", lambda row: _energy(row.sum, with_net=not is_widest)),
+        (">Energy (95 %)", lambda row: _energy(row.sum, owner, with_net=not is_widest)),
         (">Share", lambda row: _share(row.share)),
-        *[(title, partial(_of_stage, write)) for title, write in _net_columns(part) if is_widest],
+        *[(title, partial(_of_stage, write)) for title, write in _net_columns(part, owner) if is_widest],
         (">CO2e (95 %)", lambda row: row.sum.mass),
         (">Mean power", lambda row: row.sum.power),
         ("Provenance", lambda row: _provenance(row.sum)),
@@ -121,18 +130,22 @@ def _name(cell: CellRow, with_stage: bool) -> Text:
     return text
 
 
-def _net_columns(part: SessionPart) -> list[tuple[str, Callable[[Sum], str]]]:
+def _net_columns(part: SessionPart, owner: str) -> list[tuple[str, Callable[[Sum], str]]]:
     """Return titles and contents of columns for what is known beside the energy."""
     columns: list[tuple[str, Callable[[Sum], str]]] = []
     if part.knows_net:
         columns.append((">Net (95 %)", _net))
     if part.knows_own:
-        columns.append((">This kernel", lambda total: total.own))
+        columns.append((f">This {owner}", _own))
     return columns
 
 
 def _net(total: Sum) -> str:
-    return f"{total.net} (in part)" if total.net_without else total.net
+    return f"{total.net}\nin part" if total.net_without else total.net
+
+
+def _own(total: Sum) -> str:
+    return f"{total.own}\n{total.own_of}" if total.own_of else total.own
 
 
 def _of_cell(write: Callable[[Sum], str], cell: CellRow) -> str:
@@ -143,7 +156,7 @@ def _of_stage(write: Callable[[Sum], str], stage: StageRow) -> str:
     return write(stage.sum)
 
 
-def _energy(total: Sum, units: Sequence[str] = (), with_mass: bool = False, with_net: bool = True) -> Text:
+def _energy(total: Sum, owner: str, units: Sequence[str] = (), with_mass: bool = False, with_net: bool = True) -> Text:
     from rich.text import Text
 
     text = Text(total.energy)
@@ -152,7 +165,7 @@ def _energy(total: Sum, units: Sequence[str] = (), with_mass: bool = False, with
     if with_net and total.net:
         text.append(f"\nnet {_net(total)}", "dim")
     if with_net and total.own:
-        text.append(f"\nthis kernel {total.own}", "dim")
+        text.append(f"\nthis {owner} {_own(total)}", "dim")
     for unit in units:
         text.append(f"\n{unit}", "dim")
     return text
@@ -165,7 +178,7 @@ def _provenance(total: Sum) -> Text:
     if total.missing:
         text.append(f"\nwithout {total.missing}", "dim")
     if total.partly:
-        text.append(f"\npartly read: {total.partly}", "dim")
+        text.append("\npartly read", "dim")
     return text
 
 

@@ -37,6 +37,9 @@ WARM_UP_SHARE, LONGEST_WARM_UP_S = 0.2, 2.0
 WORST_UNCERTAINTY = 0.5
 """A fit whose held-out error (as a relative standard uncertainty) is larger tells nothing the table does not."""
 
+PROCESSOR_SENSORS = ("rapl", "rapl_perf", "hwmon", "apple")
+"""Meters that can sense a processor's power: where none does, a user is told why not."""
+
 UNQUIET_RATIO = 1.2
 """If the power of the idle steps differs by more, something else was running."""
 
@@ -134,6 +137,8 @@ def _model(meters: Sequence[Meter]) -> CalibratableMeter:
 def _nothing_senses(unusable: Sequence[UnusableMeter], faults: Sequence[str]) -> str:
     lines = ["no sensor tells the processor's power here, so there is nothing to fit the estimate to."]
     for meter in unusable:
+        if meter.name not in PROCESSOR_SENSORS:
+            continue
         lines.append(f"  {meter.name}: {meter.reason}")
         lines.extend([f"      {meter.remedy}"] if meter.remedy else [])
     lines.extend(f"  {fault}" for fault in faults)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from greenllm_kernel.accounting.record import Record
-from greenllm_kernel.accounting.report import html_report
+from greenllm_kernel.accounting.report import KERNEL, html_report
 from greenllm_kernel.cli.command_error import CommandError
 
 if TYPE_CHECKING:
@@ -28,13 +28,15 @@ def console(to_stderr: bool = False) -> Console:
     )
 
 
-def write_report(path: Path, records: Sequence[Record], title: str, sources: Mapping[str, str] | None = None) -> None:
+def write_report(
+    path: Path, records: Sequence[Record], title: str, sources: Mapping[str, str] | None = None, owner: str = KERNEL
+) -> None:
     """Write the HTML report.
 
     Raises:
         CommandError: the file cannot be written.
     """
     try:
-        path.write_text(html_report(records, title, sources), encoding="utf-8")
+        path.write_text(html_report(records, title, sources, owner), encoding="utf-8")
     except OSError as error:
         raise CommandError(f"the report {path} cannot be written ({error.strerror}); choose another file") from error

@@ -30,6 +30,9 @@ SETTLE_TIMEOUT_S = 5.0
 NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
 """Exit codes as a POSIX shell gives them (IEEE 1003.1, 2.8.2): for a signal, 128 and its number."""
 
+OWNER = "program"
+"""Whose own part of the energy is told."""
+
 _FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 _FROM_TERMINAL = frozenset({"SIGINT", "SIGQUIT"})
 
@@ -62,11 +65,11 @@ def run_command(command: Sequence[str], output: Path | None = None) -> int:
     record = replace(record, series=lambda: power)
     session.close(SETTLE_TIMEOUT_S)
     to = console(to_stderr=True)
-    print_records(to, [record])
+    print_records(to, [record], owner=OWNER)
     for warning in session.warnings:
         to.print(f"Note: {warning}", markup=False)
     if output is not None:
-        write_report(output, [record], name)
+        write_report(output, [record], name, owner=OWNER)
         to.print(f"Report: {output}", markup=False)
     return code if code >= 0 else BY_SIGNAL - code
 

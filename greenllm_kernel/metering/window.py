@@ -28,6 +28,9 @@ LOOK_SPACING_S = 0.5
 """Of the time between two looks whether a window is settled, so much counts as waiting, s: a cell that holds the GIL in
 C lets neither the sampler nor who looks do anything, and in a suspended machine nothing runs at all."""
 
+NEAR_NS = 200_000_000
+"""A window too short for a reading of its own shows the mean power of so long before and after it, ns."""
+
 KEEP_EDGE_AFTER_S = 1.5
 """A window keeps its edges itself from this age on, s: traces forget..."""
 
@@ -201,14 +204,18 @@ class Window:
 
     def power(self) -> Mapping[str, Sequence[tuple[float, float]]]:
         """Return by channel id the power over time: seconds since the opening, and W."""
+        return {trace.channel.id: self._power(trace) for trace in self._sampler.traces}
+
+    def _power(self, trace: Trace) -> Sequence[tuple[float, float]]:
         closing_ns = self.closed_ns or time.monotonic_ns()
-        return {
-            trace.channel.id: [
-                ((t_ns - self.opened_ns) / 1e9, power_w)
-                for t_ns, power_w in trace.history.between(self.opened_ns, closing_ns)
-            ]
-            for trace in self._sampler.traces
-        }
+        points = trace.history.between(self.opened_ns, closing_ns)
+        if points:
+            return [((t_ns - self.opened_ns) / 1e9, power_w) for t_ns, power_w in points]
+        near = trace.history.between(self.opened_ns - NEAR_NS, closing_ns + NEAR_NS)
+        if not near:
+            return []
+        power_w = sum(power_w for _, power_w in near) / len(near)
+        return [(0.0, power_w), ((closing_ns - self.opened_ns) / 1e9, power_w)]
 
     def _draw(self, reader: Reader, trace: Trace, closing_ns: int) -> Draw:
         opening = self._opening.get(trace.channel.id) or trace.edge(self.opened_ns)

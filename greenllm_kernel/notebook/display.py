@@ -71,7 +71,7 @@ def _net_in_brief(record: Record) -> list[str]:
     if known.net is not None and known.baseline is not None:
         taken = basis_text(known.baseline, record.started_at).partition(" (")[0]
         idle = f"(idle {rounded_energy_text(known.idle)}, {taken})"
-        parts.append(f"{_whose_net(known)} {energy_text(known.net)} {idle}{_not_of(known)}")
+        parts.append(f"{_whose_net(known)} {energy_text(known.net, beside=record.gross)} {idle}{_not_of(known)}")
     if known.share_j is not None and known.shared is not None and known.shared.value_j > 0:
         percent = share_percent_text(known.share_j / known.shared.value_j, not known.untold)
         parts.append(f"this kernel {percent}")
@@ -87,7 +87,8 @@ def _net(record: Record) -> list[str]:
     known, lines = record.known, []
     if known.net is not None and known.baseline is not None:
         taken = basis_text(known.baseline, record.started_at)
-        lines.append(f"{_whose_net(known)} {energy_text(known.net)}; idle {energy_text(known.idle)}, {taken}")
+        net, idle = energy_text(known.net, beside=record.gross), energy_text(known.idle)
+        lines.append(f"{_whose_net(known)} {net}; idle {idle}, {taken}")
     if known.lacking:
         lines.append(f"net: no idle power known of {list_text(known.lacking)}; {HOW_TO_KNOW}")
     if known.share_j is not None and known.shared is not None:
@@ -132,7 +133,7 @@ def _columns(record: Record) -> list[tuple[str, Callable[[ChannelEnergy], str]]]
     columns: list[tuple[str, Callable[[ChannelEnergy], str]]] = [("Part", lambda c: c.label), ("Energy", _energy)]
     if any(channel.net for channel in record.channels):
         columns.append(("Idle", lambda c: _taken(c, record)))
-        columns.append(("Net", lambda c: energy_text(c.net) if c.net else ""))
+        columns.append(("Net", lambda c: energy_text(c.net, beside=c.energy) if c.net else ""))
     if any(channel.share_j is not None for channel in record.channels):
         columns.append(("This kernel", _share))
     return [*columns, ("Provenance", lambda c: provenance_text(c.energy)), ("Meter", lambda c: c.meter)]

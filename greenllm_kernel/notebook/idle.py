@@ -8,7 +8,7 @@ import time
 
 from IPython.core.error import UsageError
 
-from greenllm_kernel.accounting.notation import power_text
+from greenllm_kernel.accounting.notation import percent_text, power_text
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.idle.stretch import DRIFT_UNCERTAINTY, Finding, IdleStretch
@@ -64,7 +64,8 @@ def measure_idle(session: Session, seconds: float) -> None:
     for finding in findings:
         print(f"  {finding.channel.label}: {_outcome(finding, session.sampler.baselines.of(finding.channel))}")
     if any(finding.baseline is not None for finding in findings):
-        print(f"The intervals (95 %) allow for a drift of idle power of {DRIFT_UNCERTAINTY:.0%} (1 sigma).")
+        drift = percent_text(DRIFT_UNCERTAINTY)
+        print(f"The intervals (95 %) allow for idle power to drift by {drift} (standard uncertainty) from now on.")
 
 
 def baseline_text(channel: Channel, baseline: Baseline | None) -> str:

@@ -37,7 +37,6 @@ class EnergyMagics(Magics):
         %energy report  this session's cells with their energy and emissions
         %energy idle [SECONDS]  measure the idle machine, for 10 s or so long: what net energy is counted from
         """
-        __tracebackhide__ = True
         words = line.split()
         command, arguments = (words[0], words[1:]) if words else ("status", [])
         if command not in COMMANDS:
@@ -45,7 +44,11 @@ class EnergyMagics(Magics):
         if len(arguments) > (command == "idle"):
             most = "at most one number (of seconds)" if command == "idle" else "nothing more"
             raise UsageError(f"%energy {line.strip()}: {command} takes {most}")
-        getattr(self, f"_{command}")(*arguments)
+        try:
+            getattr(self, f"_{command}")(*arguments)
+        except KeyboardInterrupt as interrupt:
+            interrupt.__traceback__ = None  # where in our code it was is of no use
+            raise
 
     @cell_magic("energy")  # type: ignore[arg-type]
     @with_cell_arguments
@@ -76,12 +79,10 @@ class EnergyMagics(Magics):
         self._extension.shell.display_pub.publish(report_bundle(self._extension.session))
 
     def _idle(self, seconds: str | None = None) -> None:
-        __tracebackhide__ = True
         from greenllm_kernel.notebook.idle import measure_idle, seconds_of
 
         try:
             measure_idle(self._extension.session, seconds_of(seconds))
-        except KeyboardInterrupt as interrupt:
+        except KeyboardInterrupt:
             print("Interrupted: the former idle power stays.")
-            interrupt.__traceback__ = None
             raise

@@ -30,10 +30,10 @@ def status_text(session: Session, measures_every_cell: bool) -> str:
     if not sampler.readers:
         lines.append("  no meter works here: energy is unavailable")
     energy, duration_s, _ = session.span.total()
-    if duration_s > 0:
-        lines.append(f"This session: {energy_text(energy)} in {duration_s:.1f} s, {provenance_text(energy)}")
-    else:
-        lines.append("This session: nothing measured yet")
+    # The cell that asks may be the only one so far.
+    has_measured = energy is not None or session.records or any(not run.is_open for run in session.unsettled_runs)
+    total = f"{energy_text(energy)} in {duration_s:.1f} s, {provenance_text(energy)}"
+    lines.append(f"This session: {total if has_measured else 'nothing measured yet'}")
     intensity = session.intensity_lookup.wait()
     if intensity is not None:
         low, high = intensity.interval_gco2e_per_kwh

@@ -59,7 +59,10 @@ def test_it_measures_for_as_long_as_it_is_told_and_says_what_it_found(kernel):
     assert 2.9 < time.monotonic() - began < 8
     assert outcome.error is None
     assert "3 s left" in outcome.stdout
-    assert "Virtual GPU: idle 75 ± 8 W, measured" in outcome.stdout
+    left = outcome.stdout.rpartition("\r")[2]
+    assert "left" not in left
+    assert "Virtual GPU: idle 75 ± 8 W, measured" in left
+    assert "allow for idle power to drift by 5 %" in left
     assert "Swinging GPU: not measured: its power was not steady" in outcome.stdout
     status = kernel.run("%energy status").stdout
     assert "idle 75 ± 8 W, measured" in status
@@ -71,6 +74,8 @@ def test_an_interrupt_leaves_the_former_one(kernel):
     threading.Timer(1.5, kernel.manager.interrupt_kernel).start()
     outcome = kernel.run("%energy idle 60")
     assert outcome.error == "KeyboardInterrupt"
+    assert "greenllm_kernel" not in outcome.traceback
+    assert outcome.stdout.rpartition("\r")[2] == "Interrupted: the former idle power stays.\n"
     assert "idle 75 ± 8 W, measured" in kernel.run("%energy status").stdout
     assert kernel.run("1 + 1").result == "2"
 
@@ -94,3 +99,28 @@ def test_a_duration_that_makes_no_sense_is_said_before_anything_is_measured(kern
     assert "%energy" in outcome.stderr + str(outcome.error) + outcome.traceback
     assert outcome.status == "error"
     assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%energy idle 5 6", "idle takes at most one number"),
+        ("%energy on now", "on takes nothing more"),
+        ("%energy abacus", "is unknown"),
+        ("%%energy -o if\n1", "expected the name of a variable"),
+    ],
+)
+def test_what_cannot_be_done_is_said(kernel, line, said):
+    assert said in kernel.run(line).stderr
+
+
+def test_a_count_of_zero_is_said(kernel):
+    outcome = kernel.run("%%energy --per token=0\nimport time\ntime.sleep(0.3)")
+    kernel.listen(2.0)
+    shown = [update["data"]["text/plain"] for update in (*outcome.displays, *kernel.updates())]
+    assert "nothing can be told per token: the count is 0" in shown[-1]
+
+
+def test_the_help_of_a_cells_magic_has_both_its_signs(kernel):
+    kernel.run("help = get_ipython().find_cell_magic('energy').__doc__")
+    assert "%%energy [--stage S]" in kernel.run("help").result

@@ -192,6 +192,16 @@ def test_an_interrupt_ends_it_with_what_is_known(kernel):
     assert [str(record.status) for record in records] == ["interrupted"]
 
 
+def test_an_interrupt_of_the_first_repeats_tells_no_repeatability_and_gives_no_advice(kernel):
+    threading.Timer(3.0, kernel.manager.interrupt_kernel).start()
+    said = kernel.run("%energyit -n 1 --warm-up 0 time.sleep(2.0)").stdout.rpartition("\r")[2]
+
+    assert "interrupted after 1 repeat" in said
+    assert "(95 %; 1 repeat of 1 loop)" in said
+    assert "repeatability" not in said
+    assert "--max-time" not in said
+
+
 def test_an_interrupt_before_the_first_repeat_says_that_nothing_is_known(kernel):
     request = kernel.client.execute("%energyit time.sleep(30)")
     threading.Timer(1.0, kernel.manager.interrupt_kernel).start()

@@ -52,7 +52,7 @@ export default defineConfig({
       JUPYTER_DATA_DIR: join(home, 'data'),
       JUPYTER_RUNTIME_DIR: join(home, 'runtime'),
       IPYTHONDIR: join(home, 'ipython'),
-      GREENLLM_CONFIG: join(home, 'config', 'greenllm.toml'),
+      GREENLLM_CONFIG: '',
       GREENLLM_LEDGER: join(home, 'data', 'ledger.sqlite'),
       GREENLLM_USE_METERS: 'virtual'
     }

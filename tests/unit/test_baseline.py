@@ -64,10 +64,12 @@ def test_nothing_drawn_gives_a_net_all_the_same():
     assert (gross - baseline(75.0).energy("gpu:0", gross, 2.0)).value_j == -150.0
 
 
-def test_a_total_rests_on_the_weakest_and_oldest_of_its_baselines():
-    old = replace(baseline(how=How.MEASURED, age_s=100.0), duration_s=2.0)
-    basis = Basis.of([old, baseline()])
-    assert (basis.how, basis.taken_at, basis.duration_s) == (How.LEARNT, old.taken_at, 2.0)
+def test_a_total_rests_on_the_weakest_kind_of_its_baselines_and_on_the_oldest_whole():
+    old = replace(baseline(how=How.MEASURED, age_s=100.0), duration_s=10.0)
+    short = replace(baseline(), duration_s=2.0)
+    for baselines in ([old, short], [short, old], [Basis.of([short]), Basis.of([old])]):
+        basis = Basis.of(baselines)
+        assert (basis.how, basis.taken_at, basis.duration_s) == (How.LEARNT, old.taken_at, 10.0)
     assert Basis.of([]) is None
 
 

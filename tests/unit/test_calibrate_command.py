@@ -188,7 +188,8 @@ def test_where_nothing_senses_the_processor_it_says_what_is_missing_and_what_to_
     greenllm: CommandLine, tmp_path: Path
 ) -> None:
     settings = (
-        f'use_meters = ["rapl"]\n[meters.rapl]\nroot = "{tmp_path}/none"\n[meters.cpu_model]\nsysfs = "/nowhere"\n'
+        'use_meters = ["rapl", "nvml"]\n'
+        f'[meters.rapl]\nroot = "{tmp_path}/none"\n[meters.cpu_model]\nsysfs = "/nowhere"\n'
     )
     Path(greenllm.env["GREENLLM_CONFIG"]).write_text(settings)
 
@@ -196,6 +197,7 @@ def test_where_nothing_senses_the_processor_it_says_what_is_missing_and_what_to_
 
     assert done.code == 2
     assert f"rapl: there is no {tmp_path}/none on this machine" in done.err
+    assert "nvml" not in done.err
     assert "--import FILE.json" in done.err
     assert "Traceback" not in done.err
     assert kept(greenllm) == []

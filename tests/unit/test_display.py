@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from greenllm_kernel.accounting.record import ChannelEnergy, Record
 from greenllm_kernel.metering.idle.baseline import Baseline, How
@@ -56,13 +59,31 @@ def test_the_page_has_idle_net_and_share_of_the_whole_and_of_each_part() -> None
 
 def test_what_is_not_known_has_a_reason_and_no_column() -> None:
     page = as_html(cell(gpu(1200, None, 30, 0), gpu(600, None, None, 1)))
-    assert "net: idle power not known yet of GPU 1; %energy idle measures it" in page
-    assert "this kernel&#x27;s share cannot be told of GPU 0, GPU 1" in page
+    assert "net of GPU 0: 900 ± 40 J; idle 300 ± 23 J" in page
+    assert "net: no idle power known of GPU 1; %energy idle measures it while nothing else runs" in page
+    assert "this kernel&#x27;s share cannot be told of GPU 0; GPU 1" in page
     assert ">Net</th>" in page  # GPU 0 knows its own
     assert "This kernel</th>" not in page
     nothing = as_html(cell(gpu(1200, None, None)))
     assert ">Idle</th>" not in nothing and ">Net</th>" not in nothing
     assert "%energy idle" not in as_html(record(None))
+
+
+def test_what_is_known_of_some_parts_says_of_which() -> None:
+    shown = text(cell(gpu(1200, 852, 30, 0), gpu(600, None, 30, 1), gpu(600, 60, None, 2)))
+    at = f"{TAKEN.astimezone():%H:%M}"
+    net = f"net of GPU 0; GPU 1: 1.20 ± 0.05 kJ (idle 600 J, measured {at}), not of GPU 2 (no idle power known)"
+    assert shown.split("\n  ")[1:] == [net, "this kernel 51 % of what could be told"]
+
+
+def test_a_part_with_some_readings_is_partly_read_and_not_missing() -> None:
+    partly = replace(gpu(1200, 852, 30), coverage=0.97, fault="the device was lost")
+    made = cell(partly, channel("dram", Component.DRAM, None, "Memory", fault="the file has gone"))
+    assert made.unavailable == ["dram"]
+    assert [(reading.label, reading.coverage) for reading in made.partial] == [("GPU 0", pytest.approx(0.97))]
+    shown = text(made)
+    assert "  GPU 0: partly read (97 % of the time): the device was lost" in shown
+    assert "  Memory: the file has gone" in shown
 
 
 def test_the_bundle_has_the_same_figures_as_data() -> None:

@@ -92,10 +92,37 @@ def test_doctor_fails_where_nothing_can_be_metered(greenllm: CommandLine) -> Non
 
 
 def test_doctor_goes_on_where_the_settings_are_broken(greenllm: CommandLine) -> None:
-    (greenllm.folder / "greenllm.toml").write_text("colour = 'green'")
+    (greenllm.folder / "greenllm.toml").write_text("colour = 'green'\nplace = 'FR'")
     done = greenllm.run("doctor", "--no-measure")
-    assert "unknown setting 'colour'" in done.out
-    assert "the default settings are used" in done.out
+    assert "✗ unknown setting 'colour'" in done.out
+    assert "place = FR" in done.out
+    assert "✓ place: FR" in done.out
+
+
+def test_doctor_does_not_tick_a_file_that_is_named_and_not_there_nor_a_place_that_is_not_known(
+    greenllm: CommandLine,
+) -> None:
+    greenllm.env |= {"GREENLLM_CONFIG": str(greenllm.folder / "none.toml"), "GREENLLM_PLACE": "XX"}
+    done = greenllm.run("doctor", "--no-measure")
+    assert re.search(r"✗ there is no file .*none\.toml, which GREENLLM_CONFIG names", done.out)
+    assert "✓ file" not in done.out
+    assert "✗ place: XX is not known, so world is used" in done.out
+    assert "✓ place" not in done.out
+
+
+def test_doctor_tells_of_every_meter_and_which_there_are(greenllm: CommandLine) -> None:
+    greenllm.env["GREENLLM_USE_METERS"] = "virtual,abacus"
+    done = greenllm.run("doctor", "--no-measure")
+    (silent,) = (line for line in done.out.splitlines() if "nothing of the kind here" in line)
+    (unused,) = (line for line in done.out.splitlines() if "not in use_meters" in line)
+    assert "battery" in silent
+    assert "cpu_model" in unused
+    (said,) = (line for line in done.out.splitlines() if "there is no meter 'abacus'" in line)
+    for meter in ("amdsmi", "apple", "battery", "cpu_model", "hwmon", "nvml", "rapl", "virtual"):
+        assert meter in said
+        assert meter in done.out
+    assert "ledger" not in said
+    assert [line for line in done.out.splitlines() if line != line.rstrip()] == []
 
 
 def test_a_meter_that_hangs_while_it_is_measured_is_said_and_does_not_hang_the_doctor(greenllm: CommandLine) -> None:

@@ -62,9 +62,12 @@ def test_a_cells_net_and_share_grow_with_its_runs() -> None:
 def test_one_run_without_a_baseline_leaves_the_cells_net_unknown() -> None:
     message = cell_message(run(gpu(1000, 75, 600)), run(gpu(900, None), begin_s=20))
     assert message["energy_j"] == 1900
-    assert [
-        message[key] for key in ("idle_j", "idle_interval_j", "net_j", "net_interval_j", "share_j", "baseline")
-    ] == ([None] * 6)
+    unknown = ("idle_j", "idle_interval_j", "net_j", "net_interval_j", "baseline")
+    assert [message[key] for key in unknown] == [None] * 5
+    known = message["known_net"]
+    assert (known["idle_j"], known["net_j"], known["of"]) == (750, 250, ["gpu:0"])  # type: ignore[index]
+    assert known["without"] == ["gpu:0 for a time"]  # type: ignore[index]
+    assert (message["share_j"], message["share_of_j"]) == (600, 1000)
 
 
 def test_a_net_below_zero_is_not_cut_off() -> None:
@@ -132,6 +135,8 @@ def test_threads_that_measure_under_one_name_count_once_while_they_run_and_after
     began_s = time.monotonic()
     for thread in threads:
         thread.start()
+    while name not in cells.ids:
+        time.sleep(0.01)
     taken = 0
     while any(thread.is_alive() for thread in threads) or session.unsettled_runs:
         for settled in recorder.records[taken:]:

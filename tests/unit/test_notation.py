@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenllm_kernel.accounting.notation import (
+    GRAMS,
     JOULES,
     WATT_HOURS,
     basis_text,
@@ -26,7 +27,7 @@ from greenllm_kernel.accounting.notation import (
 )
 from greenllm_kernel.accounting.record import Unit
 from greenllm_kernel.metering.idle.baseline import Basis, How
-from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Provenance
+from greenllm_kernel.quantities import COVERAGE_FACTOR_95, CarbonIntensity, Emissions, Energy, Provenance
 
 
 def around(value: float, half_width: float) -> tuple[float, float]:
@@ -70,6 +71,32 @@ def test_digits_follow_the_interval_and_the_unit_follows_the_size(
 )
 def test_rounding_is_the_particle_data_groups(half_width: float, places: int) -> None:
     assert decimal_places(half_width) == places
+
+
+def joules(value: float, half_width: float) -> Energy:
+    return Energy(value, random_j=half_width / COVERAGE_FACTOR_95, by_provenance_j={Provenance.MEASURED: value})
+
+
+@pytest.mark.parametrize(
+    ("gross", "idle_j", "text"),
+    [
+        (joules(5.03, 0.4), 5.02, "0.0 ± 0.4 J"),
+        (joules(5.03, 0.4), 5.13, "-0.1 ± 0.4 J"),
+        (joules(0.9, 0.4), 0.89, "0 ± 400 mJ"),
+        (joules(5.03, 0.02), 4.53, "500 ± 20 mJ"),
+        (joules(5030.0, 4.0), 5030.0, "0 ± 4 J"),
+    ],
+)
+def test_a_net_that_its_interval_drowns_takes_its_unit_from_the_gross(gross: Energy, idle_j: float, text: str) -> None:
+    assert energy_text(gross - joules(idle_j, 0.0), beside=gross) == text
+
+
+def test_a_small_mass_has_a_unit_of_its_size() -> None:
+    assert quantity_text(3e-9, (2e-9, 4e-9), GRAMS) == "3.0 ± 1.0 ng"
+
+
+def test_a_count_of_zero_tells_nothing_per_unit() -> None:
+    assert per_unit_text("token", Unit(0.0, joules(5, 1))) == "nothing can be told per token: the count is 0"
 
 
 def test_an_interval_with_unequal_sides_is_written_out() -> None:
@@ -139,7 +166,6 @@ def test_unknown_is_unavailable_and_not_zero() -> None:
     assert energy_text(None) == mass_text(None) == power_text(None) == "unavailable"
     assert power_text(math.nan) == "unavailable"
     assert per_unit_text("token", Unit(512, None)) == "unavailable"
-    assert per_unit_text("token", Unit(0, Energy(5))) == "unavailable"
     assert provenance_text(None) == "unavailable"
 
 

@@ -39,7 +39,8 @@ def test_this_process_counts_from_the_first_look_on():
     assert tree.look() == 0.0
     burn(0.2)
     assert tree.look() == pytest.approx(0.2, abs=0.05)
-    assert tree.process_ids == {os.getpid()}
+    # Earlier tests in this process may have left children of their own (multiprocessing's resource tracker).
+    assert os.getpid() in tree.process_ids
 
 
 @on_linux
@@ -60,7 +61,8 @@ def test_a_child_counts_while_it_runs_and_no_second_time_once_it_was_waited_for(
     assert as_zombie_s == pytest.approx(running_s, abs=0.05)
     assert tree.look() == pytest.approx(running_s, abs=0.05)
     assert tree.look() == pytest.approx(running_s, abs=0.05)
-    assert tree.process_ids == {os.getpid()}
+    assert child.pid not in tree.process_ids
+    assert os.getpid() in tree.process_ids
 
 
 @on_linux

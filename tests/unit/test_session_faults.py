@@ -135,7 +135,8 @@ def test_a_meter_found_late_leaves_a_gap_that_is_said(start):
         time.sleep(2.0)
     record = run.settle()
     assert 0.2 < record.channels[0].coverage < 0.6
-    assert record.unavailable == ["gpu:0"]
+    assert record.unavailable == []
+    assert [reading.channel_id for reading in record.partial] == ["gpu:0"]
 
 
 def test_a_plugin_that_does_not_tell_the_intensity_in_time_holds_nothing_up(start):

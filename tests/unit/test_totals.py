@@ -113,6 +113,10 @@ def test_idle_net_and_share_add_up_where_every_record_knows_them() -> None:
 def test_one_record_that_does_not_know_them_leaves_the_sum_unknown() -> None:
     totals = total([with_idle(1000, 750, 100), with_idle(900, None, None, begin_s=10)])
     assert (totals.idle, totals.net, totals.share_j) == (None, None, None)
+    known = totals.known
+    assert known.idle is not None and known.net is not None and known.shared is not None
+    assert (known.idle.value_j, known.net.value_j, known.share_j, known.shared.value_j) == (750, 250, 100, 1000)
+    assert (known.of, known.without, known.untold) == (("gpu:0",), ("gpu:0 for a time",), ("gpu:0",))
     assert totals.energy is not None
     assert totals.energy.value_j == 1900
 
@@ -122,14 +126,39 @@ def test_the_shares_of_two_kernels_on_a_host_add_and_what_it_drew_counts_once() 
     totals = total(kernels)
     assert totals.energy is not None
     assert totals.energy.value_j == pytest.approx(1000, abs=1e-9)
-    assert totals.share_j == pytest.approx(1000, abs=1e-9)
+    assert totals.share_j == totals.known.share_j == pytest.approx(1000, abs=1e-9)
+    assert totals.known.shared is not None
+    assert totals.known.shared.value_j == pytest.approx(1000, abs=1e-9)
+
+
+def test_a_run_whose_share_cannot_be_told_does_not_hide_that_of_the_others() -> None:
+    short = with_idle(200, 15, None, begin_s=20)
+    totals = total([with_idle(9000, 750, 7600), with_idle(100, 75, 0, begin_s=10), short])
+    assert totals.share_j is None
+    assert totals.known.shared is not None
+    assert (totals.known.share_j, totals.known.shared.value_j) == (7600, 9100)
+    assert totals.known.lacking == ()
+
+
+def test_of_windows_that_overlap_what_is_known_counts_once_too() -> None:
+    cpu = channel("cpu:0", Component.CPU, measured(500, sensor="cpu:0"))
+    whole = with_idle(1000, 750, 600)
+    both = record(channels=[*whole.channels, cpu])
+    totals = total([both, record(channels=[*whole.channels, cpu])])
+    assert totals.net is None and totals.known.net is not None and totals.known.shared is not None
+    assert totals.known.net.value_j == pytest.approx(250, abs=1e-6)
+    assert (totals.known.share_j, totals.known.shared.value_j) == pytest.approx((600, 1000), abs=1e-6)
+    assert (totals.known.of, totals.known.without) == (("gpu:0",), ("cpu:0",))
 
 
 def test_what_is_missing_is_listed_and_not_taken_for_zero() -> None:
     dram = channel("dram", Component.DRAM, None, fault="unreadable")
     gpu = channel("gpu:0", Component.GPU, measured(10))
     totals = total([record(channels=[gpu, dram]), record(None), record(measured(5), intensity=None)])
-    assert totals.unavailable == ("dram", "gpu:0")
+    assert totals.unavailable == ("dram",)
+    assert [(reading.channel_id, reading.coverage) for reading in totals.readings.partial] == [
+        ("gpu:0", pytest.approx(2 / 3))
+    ]
     assert totals.runs_without_energy == 1
     assert totals.runs_without_emissions == 2
     assert total([record(None)]).energy is None

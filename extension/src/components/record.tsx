@@ -5,7 +5,7 @@ import { formatBasis, formatDuration, formatEmissions, formatEnergy, formatShare
 import type { ChannelEnergy, EnergyRecord, EnergyTotal } from '../messages';
 import { asRecord } from '../validate';
 import { FigureText } from './figure';
-import { netFigures, NetRow } from './net';
+import { listText, netFigures, NetRow, type NetSource } from './net';
 import { ProvenanceChip } from './provenance';
 
 export interface RecordViewProps {
@@ -52,7 +52,12 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
         <span>{formatDuration(record.duration_s, trans)}</span>
         {record.status !== 'ok' && <span>{statusName(record.status, trans)}</span>}
         <NetRow
-          figures={netFigures(energy, [energy.gross_j, energy.interval_j], at, trans)}
+          figures={netFigures(
+            withShare(energy, channels),
+            [energy.gross_j, energy.interval_j],
+            at,
+            trans
+          )}
           trans={trans}
         />
       </summary>
@@ -135,7 +140,8 @@ function NetCells({ channel, at, trans }: ChannelProps & { at: Date }): React.JS
     );
   }
   const idle = formatEnergy(idle_j, channel.idle_interval_j ?? null, trans);
-  const net = formatEnergy(energy_j - idle_j, channel.net_interval_j ?? null, trans);
+  const netInterval = channel.net_interval_j ?? null;
+  const net = formatEnergy(energy_j - idle_j, netInterval, trans, 'joule', energy_j);
   return (
     <>
       <td>
@@ -164,20 +170,38 @@ function reasons(
   channels: readonly ChannelEnergy[],
   trans: TranslationBundle
 ): string[] {
-  const summed = channels.filter(channel => channel.counted && channel.energy_j !== null);
+  const summed = summedOf(channels);
   if (summed.length === 0 || energy.baseline === undefined) {
     return [];
   }
   const lacking = (key: 'idle_j' | 'share_j') =>
-    [...new Set(summed.filter(channel => channel[key] === null).map(({ label }) => label))].join(
-      ', '
-    );
+    listText([
+      ...new Set(summed.filter(channel => channel[key] === null).map(({ label }) => label))
+    ]);
   return [
     energy.net_j === null &&
-      trans.__('Net: idle power not known yet of %1; %energy idle measures it', lacking('idle_j')),
+      trans.__(
+        'Net: no idle power known of %1; %energy idle measures it while nothing else runs',
+        lacking('idle_j')
+      ),
     energy.share_j === null &&
       trans.__('This kernel’s share cannot be told of %1', lacking('share_j'))
   ].filter(reason => typeof reason === 'string');
+}
+
+/** What stands beside the total; the share of those channels that know it, where not all do. */
+function withShare(energy: EnergyTotal, channels: readonly ChannelEnergy[]): NetSource {
+  const known = summedOf(channels).filter(channel => channel.share_j !== null);
+  if (energy.share_j !== null || known.length === 0) {
+    return energy;
+  }
+  const sum = (key: 'share_j' | 'energy_j') =>
+    known.reduce((total, channel) => total + (channel[key] ?? 0), 0);
+  return { ...energy, share_j: sum('share_j'), share_of_j: sum('energy_j') };
+}
+
+function summedOf(channels: readonly ChannelEnergy[]): ChannelEnergy[] {
+  return channels.filter(channel => channel.counted && channel.energy_j !== null);
 }
 
 /** Energy for each token, sample and so on. */

@@ -1,10 +1,10 @@
 /** What the session has cost so far. */
 import * as React from 'react';
-import { formatDuration, formatEmissions, formatEnergy } from '../format';
+import { formatDuration, formatEmissions, formatEnergy, formatPercent } from '../format';
 import type { HelloMessage, TotalsMessage } from '../messages';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
-import { howToKnowNet, netFigures } from './net';
+import { howToKnowNet, listText, netFigures, whoseNet } from './net';
 import { ProvenanceChip } from './provenance';
 
 export interface TotalsProps {
@@ -22,6 +22,9 @@ export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
     new Date(totals.at_ms),
     trans,
     unit
+  );
+  const partly = (totals.partial ?? []).map(({ label, coverage }) =>
+    trans.__('%1 (%2 of the time)', label, formatPercent(coverage, trans))
   );
   return (
     <div className="greenllm-Totals" role="group" aria-label={trans.__('Session')}>
@@ -69,10 +72,18 @@ export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
           {beside.basis !== '' && `, ${beside.basis}`}
         </p>
       )}
-      {beside.isMissing && <p className="greenllm-Note">{howToKnowNet(trans)}</p>}
+      {beside.of.length > 0 && (
+        <p className="greenllm-Note greenllm-Totals-whose">{whoseNet(beside, trans)}</p>
+      )}
+      {beside.isMissing && <p className="greenllm-Note">{howToKnowNet(beside, trans)}</p>}
       {totals.unavailable.length > 0 && (
         <p className="greenllm-Note">
-          {trans.__('Not included: %1', missing(totals.unavailable, hello).join(', '))}
+          {trans.__('Not included: %1', listText(missing(totals.unavailable, hello)))}
+        </p>
+      )}
+      {partly.length > 0 && (
+        <p className="greenllm-Note greenllm-Totals-partly">
+          {trans.__('Partly read: %1', listText(partly))}
         </p>
       )}
     </div>
