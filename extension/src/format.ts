@@ -59,7 +59,7 @@ const DIGITS_OF_AN_ESTIMATE = 2;
 /** Of this kernel's part, which comes without an interval of its own. */
 const DIGITS_OF_A_SHARE = 2;
 /** Half an interval, in the unit that stands beside, below which a unit of its own reads better. */
-const LEAST_SHOWN = 0.01;
+const LEAST_SHOWN = 0.1;
 const NOT_KNOWN = '–';
 
 /**

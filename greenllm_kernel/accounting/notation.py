@@ -45,7 +45,7 @@ OF_PART: Final = "of what could be told"
 NEGLIGIBLE: Final = 1e-9
 """Half-width, as a part of the value, below which an interval is an accident of arithmetic."""
 
-LEAST_SHOWN: Final = 0.01
+LEAST_SHOWN: Final = 0.1
 """Half-width, in the unit that stands beside, below which a unit of its own reads better."""
 
 PROVENANCE_MEANING: Final = {
