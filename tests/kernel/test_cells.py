@@ -95,11 +95,17 @@ def test_bad_flags_are_refused_before_any_statement_runs(kernel, flags):
     assert kernel.run("1 + 1").result == "2"
 
 
-@pytest.mark.parametrize("line", ["budget", "export", "on off", "speed"])
+@pytest.mark.parametrize("line", ["budget", "export", "speed"])
 def test_unknown_commands_are_named_with_those_there_are(kernel, line):
     outcome = kernel.run(f"%energy {line}")
     assert "UsageError" in outcome.stderr
     assert "on|off|status|report" in outcome.stderr
+
+
+def test_a_command_that_takes_nothing_more_says_so(kernel):
+    outcome = kernel.run("%energy on off")
+    assert "UsageError" in outcome.stderr
+    assert "takes nothing more" in outcome.stderr
 
 
 def test_a_count_that_cannot_be_told_leaves_the_unit_out_and_the_cell_alone(kernel):

@@ -61,7 +61,7 @@ class Course:
         self.rough_w = self._roughness_w()
         inside_w = [power_w for t_ns, power_w in seen if knots[self._at].t_ns < t_ns <= knots[self._at + 1].t_ns]
         spans = sorted(right.t_ns - left.t_ns for left, right in pairwise(knots))
-        is_long = knots[index].t_ns - knots[index - 1].t_ns > LONG * spans[len(spans) // 2]
+        self._is_long = is_long = knots[index].t_ns - knots[index - 1].t_ns > LONG * spans[len(spans) // 2]
         # In an interval of several ticks power may have gone anywhere that it goes nearby.
         levels = (self.before_w, self.mean_w, self.after_w, *(self._means if is_long else ()))
         self.low_w, self.high_w = min((*levels, *inside_w)), max((*levels, *inside_w))
@@ -104,6 +104,8 @@ class Course:
 
     def _is_level(self, at: int) -> bool:
         """Whether a mean is borne out by one beside it, or by a reading inside its interval."""
+        if at == self._at and self._is_long:
+            return False
         mean = self._means[at]
         within = SAME_LEVEL * mean + 2 * self.rough_w
         beside = [self._means[other] for other in (at - 1, at + 1) if 0 <= other < len(self._means)]
