@@ -28,8 +28,11 @@ SHORTEST_APART_S = 0.0125
 EAGER_TICKS = 4
 """For how many ticks after a window opened or closed every tick is read, as far as the costs allow."""
 
+MANY_BEGINS = 8
+"""Where windows open and close more often than this in a second, what reads cost counts in these ticks too."""
+
 EAGERNESS = 8.0
-"""In these ticks reads are spaced less widely than costs would have it, by this factor."""
+"""Even then reads are spaced less widely in them than costs would have it, by this factor."""
 
 BURST_AGAIN_S = 8.0
 """When a burst that found no ticks is tried again, s; later by as much as reads have to be spaced more widely."""
@@ -63,6 +66,9 @@ class Schedule:
         self._due_ns = 0
         self._slack_ns = 0
         self._early_ns = 0
+        self._counted_from_ns = 0
+        self._begins = 0
+        self._is_pressed = False
         self._burst_left = 0
         self._burst_from_ns = 0
         self._burst_reads = BURST_READS
@@ -74,7 +80,11 @@ class Schedule:
 
     def begin(self, now_ns: int, learn_from_ns: int = 0) -> None:
         """A window opened or closed: read at once, and learn the ticks, where they are unknown, from an instant on."""
-        spacing_ns = max(self._least_ns, int(SHORTEST_APART_S * 1e9 * self.stride))
+        if now_ns - self._counted_from_ns > 1e9:
+            self._counted_from_ns, self._begins = now_ns, 0
+        self._begins += 1
+        self._is_pressed = self._begins > MANY_BEGINS
+        spacing_ns = max(self._least_ns, int(SHORTEST_APART_S * 1e9 * (self.stride if self._is_pressed else 1.0)))
         self._due_ns, self._early_ns = max(now_ns, self._read_ns + spacing_ns), 0
         self._burst_left, self._burst_reads = BURST_READS * BURST_TICKS, BURST_READS
         self._burst_from_ns = learn_from_ns
@@ -113,7 +123,8 @@ class Schedule:
         """Set the next read after one at ``at_ns``."""
         self._read_ns = at_ns
         clock = self._trace.clock
-        stride = max(1.0, self.stride / EAGERNESS) if at_ns < self._eager_until_ns else self.stride
+        eager = max(1.0, self.stride / EAGERNESS) if self._is_pressed else 1.0
+        stride = eager if at_ns < self._eager_until_ns else self.stride
         if clock is None or clock.is_fast:
             spacing_ns = max(READ_PERIOD_S * 1e9, self._period_ns) * stride
             self._set(at_ns + spacing_ns, spacing_ns / 4)
