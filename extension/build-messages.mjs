@@ -7,7 +7,17 @@ import { compile } from 'json-schema-to-typescript';
 
 const BANNER =
   '// Generated from greenllm_kernel/messages.schema.json by build-messages.mjs: do not edit.';
-const TYPES = ['hello', 'power', 'cell', 'totals', 'record', 'snapshotRequest', 'snapshotReply'];
+const TYPES = [
+  'hello',
+  'power',
+  'cell',
+  'totals',
+  'record',
+  'snapshotRequest',
+  'snapshotReply',
+  'preferencesRequest',
+  'preferencesReply'
+];
 const source = new URL('../greenllm_kernel/messages.schema.json', import.meta.url);
 const target = new URL('./src/messages.ts', import.meta.url);
 
