@@ -16,7 +16,10 @@ const TYPES = [
   'snapshotRequest',
   'snapshotReply',
   'preferencesRequest',
-  'preferencesReply'
+  'preferencesReply',
+  'hostPower',
+  'history',
+  'historySession'
 ];
 const source = new URL('../greenllm_kernel/messages.schema.json', import.meta.url);
 const target = new URL('./src/messages.ts', import.meta.url);

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+    from jupyter_server.serverapp import ServerApp
 
     from greenllm_kernel.accounting.energyit import energyit
     from greenllm_kernel.accounting.measure import measure
@@ -42,6 +43,16 @@ def __getattr__(name: str) -> Any:
 
         return energyit
     raise AttributeError(f"module 'greenllm_kernel' has no attribute {name!r}")
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "greenllm_kernel"}]
+
+
+def _load_jupyter_server_extension(server: ServerApp) -> None:
+    from greenllm_kernel.server.extension import load
+
+    load(server)
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

@@ -37,6 +37,7 @@ c.ServerApp.port = int(os.environ["GREENLLM_UI_PORT"])
 c.ServerApp.port_retries = 0
 c.ServerApp.open_browser = False
 c.ServerApp.allow_root = True
+c.ServerApp.jpserver_extensions = {"jupyterlab": True, "greenllm_kernel": True}
 c.ServerApp.root_dir = str(home / "work")
 c.IdentityProvider.token = os.environ["GREENLLM_UI_TOKEN"]
 c.LabApp.workspaces_dir = str(home / "data" / "workspaces")

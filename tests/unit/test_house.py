@@ -116,6 +116,7 @@ def test_the_wheel_installs_our_packages_and_no_other(wheel: zipfile.ZipFile) ->
         "greenllm_kernel/notebooks/01-measure.ipynb",
         "greenllm_kernel/py.typed",
         "greenllm_plugins/py.typed",
+        "etc/jupyter/jupyter_server_config.d/greenllm.json",
         "share/jupyter/kernels/greenllm/kernel.json",
         "share/jupyter/labextensions/greenllm/install.json",
         "share/jupyter/labextensions/greenllm/package.json",
