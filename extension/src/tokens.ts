@@ -2,6 +2,7 @@
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Token } from '@lumino/coreutils';
 import type { ISignal } from '@lumino/signaling';
+import type { Preferences } from './preferences';
 import type { KernelStream } from './stream';
 
 /** The energy streams of the open notebooks. */
@@ -17,4 +18,17 @@ export interface INotebookStreams {
 export const INotebookStreams = new Token<INotebookStreams>(
   'greenllm:INotebookStreams',
   'The energy streams of the open notebooks.'
+);
+
+/** The user's preferences as they stand now: the defaults until the settings have been read. */
+export interface IPreferences {
+  readonly current: Preferences;
+  readonly changed: ISignal<IPreferences, void>;
+  /** Change a setting of schema/panel.json for good. */
+  set(key: string, value: string | number | boolean): Promise<void>;
+}
+
+export const IPreferences = new Token<IPreferences>(
+  'greenllm:IPreferences',
+  'The preferences of the user about energy and emissions.'
 );

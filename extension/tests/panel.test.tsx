@@ -4,6 +4,7 @@ import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Actions } from '../src/components/environment';
 import { Panel, type PanelView } from '../src/components/panel';
+import { DEFAULT_PREFERENCES } from '../src/preferences';
 import { EnergySession } from '../src/session';
 import type { KernelFacts } from '../src/state';
 import { beside, cell, channel, hello, knownNet, power, SESSION, totals, trans } from './messages';
@@ -16,7 +17,14 @@ vi.mock('uplot', () => ({
   }
 }));
 
-const actions: Actions = { selectKernel: vi.fn(), measure: vi.fn(), goToCell: vi.fn() };
+const actions: Actions = {
+  selectKernel: vi.fn(),
+  measure: vi.fn(),
+  goToCell: vi.fn(),
+  copy: vi.fn(),
+  openSettings: vi.fn(),
+  download: vi.fn()
+};
 const HOSTILE = '<img src=x onerror="alert(1)">';
 
 let host: HTMLElement;
@@ -37,7 +45,7 @@ afterEach(() => {
 
 function draw(facts: KernelFacts | null, changes: Partial<PanelView> = {}): void {
   const view: PanelView = {
-    environment: { trans, actions, unit: 'joule', recent_s: 300, theme: '' },
+    environment: { trans, actions, preferences: DEFAULT_PREFERENCES, theme: '' },
     notebookName: 'train.ipynb',
     facts,
     failure: null,

@@ -84,7 +84,8 @@ interface CellRowProps {
 
 /** Drawn again only when its own message has changed. */
 const CellRow = React.memo(function CellRow({ cell, percent, isThere }: CellRowProps) {
-  const { trans, unit, actions } = useEnvironment();
+  const { trans, preferences, actions } = useEnvironment();
+  const unit = preferences.energyUnit;
   const isRunning = cell.status === 'running';
   const energy = formatEnergy(cell.energy_j, cell.interval_j, trans, unit);
   const beside = netFigures(

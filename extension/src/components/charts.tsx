@@ -12,6 +12,8 @@ const POWER_HEIGHT_PX = 128;
 const EMISSIONS_HEIGHT_PX = 84;
 /** A chart never shows less than this, so that the first seconds do not stretch. */
 const SHORTEST_SPAN_S = 20;
+/** Span of the chart of the recent past, s. */
+const RECENT_S = 600;
 const EMISSIONS_LINE: ChartLine = {
   color: '--jp-success-color1',
   dash: [],
@@ -22,7 +24,7 @@ const EMISSIONS_LINE: ChartLine = {
 type Range = 'recent' | 'session';
 
 export function Charts({ session }: { session: EnergySession }): React.JSX.Element | null {
-  const { trans, recent_s, theme } = useEnvironment();
+  const { trans, theme } = useEnvironment();
   const [range, setRange] = React.useState<Range>('recent');
   const [row, setRow] = React.useState<number | null>(null);
   const syncKey = React.useId();
@@ -32,7 +34,7 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
     return null;
   }
   const shared = {
-    span: spanOf(columns, range === 'recent' ? recent_s : Infinity),
+    span: spanOf(columns, range === 'recent' ? RECENT_S : Infinity),
     syncKey,
     theme,
     onHover: setRow
@@ -85,9 +87,9 @@ function RangeButtons(props: {
   range: Range;
   onChange: (range: Range) => void;
 }): React.JSX.Element {
-  const { trans, recent_s } = useEnvironment();
+  const { trans } = useEnvironment();
   const ranges: [Range, string][] = [
-    ['recent', trans.__('%1 min', Math.round(recent_s / 60))],
+    ['recent', trans.__('%1 min', RECENT_S / 60)],
     ['session', trans.__('Session')]
   ];
   return (

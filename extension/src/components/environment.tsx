@@ -1,20 +1,24 @@
 /** What every part of the panel needs: words, preferences, and what the user can make happen. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import type { EnergyUnit } from '../format';
+import type { Preferences } from '../preferences';
 
 export interface Actions {
   selectKernel(): void;
   measure(): void;
   /** Scroll to a cell of the notebook and make it active. */
   goToCell(cellId: string): void;
+  /** Put text on the clipboard. Only in answer to a click or a key. */
+  copy(text: string): void;
+  /** Show GreenLLM's settings. */
+  openSettings(): void;
+  /** Save what the server answers at an address as a file. */
+  download(url: string): void;
 }
 
 export interface Environment {
   readonly trans: TranslationBundle;
-  readonly unit: EnergyUnit;
-  /** Span of the chart of the recent past, s. */
-  readonly recent_s: number;
+  readonly preferences: Preferences;
   /** Changes with the theme: what is drawn on a canvas has to be drawn again. */
   readonly theme: string;
   readonly actions: Actions;

@@ -13,7 +13,8 @@ export interface TotalsProps {
 }
 
 export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
-  const { trans, unit } = useEnvironment();
+  const { trans, preferences } = useEnvironment();
+  const unit = preferences.energyUnit;
   const energy = formatEnergy(totals.energy_j, totals.interval_j, trans, unit);
   const emissions = formatEmissions(totals.mass_gco2e, totals.interval_gco2e, trans);
   const beside = netFigures(

@@ -1,4 +1,4 @@
-/** The sidebar panel, the commands around it, and its settings. */
+/** The sidebar panel and the commands around it. */
 import {
   ILayoutRestorer,
   type JupyterFrontEnd,
@@ -10,13 +10,12 @@ import {
   IThemeManager,
   SessionContextDialogs
 } from '@jupyterlab/apputils';
-import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import type { Actions } from '../components/environment';
+import { actionsFor } from '../actions';
 import { leafIcon } from '../icon';
 import { EnergyPanel, PANEL_ID } from '../panel-widget';
 import { panelState } from '../state';
-import { INotebookStreams } from '../tokens';
+import { INotebookStreams, IPreferences } from '../tokens';
 
 const PLUGIN_ID = 'greenllm:panel';
 const CATEGORY = 'GreenLLM';
@@ -29,32 +28,30 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: PLUGIN_ID,
   description: 'Shows power, energy and emissions of the current notebook in the sidebar.',
   autoStart: true,
-  requires: [INotebookStreams],
-  optional: [
-    ITranslator,
-    ILayoutRestorer,
-    ICommandPalette,
-    ISettingRegistry,
-    IThemeManager,
-    ISessionContextDialogs
-  ],
+  requires: [INotebookStreams, IPreferences],
+  optional: [ITranslator, ILayoutRestorer, ICommandPalette, IThemeManager, ISessionContextDialogs],
   activate
 };
 
 function activate(
   app: JupyterFrontEnd,
   streams: INotebookStreams,
+  preferences: IPreferences,
   translator: ITranslator | null,
   restorer: ILayoutRestorer | null,
   palette: ICommandPalette | null,
-  settings: ISettingRegistry | null,
   themes: IThemeManager | null,
   dialogs: ISessionContextDialogs | null
 ): void {
   const chosen = translator ?? nullTranslator;
   const trans = chosen.load('greenllm');
   const sessionDialogs = dialogs ?? new SessionContextDialogs({ translator: chosen });
-  const panel = new EnergyPanel({ streams, trans, actions: actionsFor(streams, sessionDialogs) });
+  const panel = new EnergyPanel({
+    streams,
+    trans,
+    preferences,
+    actions: actionsFor(app, streams, sessionDialogs)
+  });
   app.shell.add(panel, 'right', { rank: RANK, type: 'GreenLLM' });
   restorer?.add(panel, PANEL_ID);
 
@@ -85,49 +82,9 @@ function activate(
     themes.themeChanged.connect(follow);
     follow();
   }
-  if (settings) {
-    void followSettings(settings, panel);
-  }
-}
-
-function actionsFor(streams: INotebookStreams, dialogs: ISessionContextDialogs): Actions {
-  return {
-    selectKernel: () => {
-      const context = streams.notebook?.sessionContext;
-      if (context) {
-        void dialogs.selectKernel(context);
-      }
-    },
-    measure: () => void streams.current?.measure(),
-    goToCell: cellId => {
-      const content = streams.notebook?.content;
-      const index = content?.widgets.findIndex(cell => cell.model.id === cellId) ?? -1;
-      if (content && index >= 0) {
-        content.activeCellIndex = index;
-        content.deselectAll();
-        void content.scrollToItem(index, 'smart');
-      }
-    }
-  };
 }
 
 function isMeasurable(streams: INotebookStreams): boolean {
   const state = panelState(streams.current?.facts ?? null);
   return state === 'not measured' || state === 'not answering';
-}
-
-async function followSettings(registry: ISettingRegistry, panel: EnergyPanel): Promise<void> {
-  try {
-    const settings = await registry.load(PLUGIN_ID);
-    const apply = () => {
-      panel.preferences = {
-        unit: settings.get('energyUnit').composite === 'watt-hour' ? 'watt-hour' : 'joule',
-        recent_s: Number(settings.get('recentMinutes').composite) * 60 || 300
-      };
-    };
-    settings.changed.connect(apply);
-    apply();
-  } catch (reason) {
-    console.warn('GreenLLM: settings could not be read, defaults are used.', reason);
-  }
 }
