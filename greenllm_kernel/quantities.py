@@ -128,15 +128,83 @@ class Energy:
     @staticmethod
     def sum(energies: Iterable[Energy]) -> Energy | None:
         """Return the sum of ``energies``, or nothing where there are none: unknown is not zero."""
-        total: Energy | None = None
+        total = EnergySum()
         for energy in energies:
-            total = energy if total is None else total + energy
-        return total
+            total.add(energy)
+        return total.energy
 
     def _expanded(self, standard_uncertainty_j: float) -> Interval:
         half_width_j = COVERAGE_FACTOR_95 * standard_uncertainty_j
         low_j = self.value_j - half_width_j
         return (low_j if self.is_difference else max(0.0, low_j), self.value_j + half_width_j)
+
+
+class EnergySum:
+    """Adds energies up one by one, as ``+`` does, without making an energy of each intermediate sum."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._value_j = 0.0
+        self._random_j2 = 0.0
+        self._scale_j: dict[str, float] = {}
+        self._baseline_j: dict[str, float] = {}
+        self._model_j: dict[str, float] = {}
+        self._split_j: dict[Provenance, float] = {}
+        self._is_difference = False
+
+    def add(self, energy: Energy) -> None:
+        """Add an energy."""
+        self._count += 1
+        self._value_j += energy.value_j
+        self._random_j2 += energy.random_j * energy.random_j
+        _add_to(self._scale_j, energy.scale_j)
+        _add_to(self._baseline_j, energy.baseline_j)
+        _add_to(self._model_j, energy.model_j)
+        _add_to(self._split_j, energy.by_provenance_j)
+        self._is_difference = self._is_difference or energy.is_difference
+
+    def add_reading(
+        self,
+        sensor: str,
+        value_j: float,
+        random_j: float,
+        scale_j: float,
+        model_j: float,
+        split_j: Iterable[tuple[Provenance, float]],
+    ) -> None:
+        """Add what one sensor or model told, as its bare figures."""
+        self._count += 1
+        self._value_j += value_j
+        self._random_j2 += random_j * random_j
+        if scale_j:
+            self._scale_j[sensor] = self._scale_j.get(sensor, 0.0) + scale_j
+        if model_j:
+            self._model_j[sensor] = self._model_j.get(sensor, 0.0) + model_j
+        for provenance, part_j in split_j:
+            self._split_j[provenance] = self._split_j.get(provenance, 0.0) + part_j
+
+    @property
+    def energy(self) -> Energy | None:
+        """The sum; None where nothing was added."""
+        if self._count == 0:
+            return None
+        return Energy(
+            value_j=self._value_j,
+            random_j=math.sqrt(self._random_j2),
+            scale_j=dict(self._scale_j),
+            baseline_j=dict(self._baseline_j),
+            model_j=dict(self._model_j),
+            by_provenance_j=dict(self._split_j),
+            is_difference=self._is_difference,
+        )
+
+    def copy(self) -> EnergySum:
+        """Return a sum of the same that goes on apart from this one."""
+        copied = EnergySum()
+        if (energy := self.energy) is not None:
+            copied.add(energy)
+            copied._count = self._count
+        return copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +255,11 @@ class Emissions:
             return pue * math.hypot(from_energy, from_intensity)
 
         return cls(mass, (max(0.0, mass - side(0)), mass + side(1)), intensity, pue)
+
+
+def _add_to(total: dict[K, float], parts: Mapping[K, float]) -> None:
+    for key, part in parts.items():
+        total[key] = total.get(key, 0.0) + part
 
 
 def _added(left: Mapping[K, float], right: Mapping[K, float]) -> dict[K, float]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from greenllm_kernel.accounting.ledger_schema import Row, prepare, row_of, write
 from greenllm_kernel.accounting.record import Record
@@ -144,6 +144,14 @@ class Ledger:
             SessionSummary(session_id, host, datetime.fromisoformat(first), datetime.fromisoformat(last), count)
             for session_id, host, first, last, count in rows
         ]
+
+    def rows(self, query: str, *arguments: object) -> list[Any]:
+        """Return the rows of a query that only reads. Keep it short: where there is no write-ahead log, writers wait.
+
+        Raises:
+            LedgerError: the ledger could not be read.
+        """
+        return self._guarded(lambda connection: connection.execute(query, arguments).fetchall())
 
     def power(self, run_id: str) -> Mapping[str, Sequence[tuple[float, float]]]:
         """Return a run's power over time: by channel id, pairs of seconds since its start and watts.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -67,34 +68,60 @@ class Part:
         return replace(part, random_j=math.hypot(part.random_j, self.doubt * energy.value_j))
 
 
+class Covered:
+    """The time that windows have covered so far, host by host; to be told of them in the order in which they began."""
+
+    def __init__(self) -> None:
+        self._until_s: dict[str, float] = {}
+        self._whole_s = 0.0
+        self._free_s = 0.0
+        self._windows = 0
+
+    def add(self, host: str, span: Span) -> list[Span]:
+        """Take in one more window, and return the part of its time that none before it had."""
+        begin_s, end_s = span
+        # Those before began no later: what they cover of its time reaches from its beginning to the last of their ends.
+        until_s = self._until_s.get(host, -math.inf)
+        free = (max(begin_s, until_s), end_s)
+        self._until_s[host] = max(until_s, end_s)
+        self._windows += 1
+        self._whole_s += end_s - begin_s
+        if free[0] >= free[1]:
+            return []
+        self._free_s += free[1] - free[0]
+        return [free]
+
+    @property
+    def times(self) -> tuple[float, float]:
+        """The time covered by any window, and the time covered more than once, both in seconds."""
+        overlap_s = self._whole_s - self._free_s
+        if overlap_s <= CLOCK_STEP_S * self._windows:
+            return self._whole_s, 0.0
+        return self._free_s, overlap_s
+
+    def copy(self) -> Covered:
+        """Return the same, to go on apart from this one."""
+        copied = copy(self)
+        copied._until_s = dict(self._until_s)
+        return copied
+
+
 def parts(records: Sequence[Record]) -> list[Part]:
     """Return what each of ``records`` adds, so that each instant of a host counts once."""
-    hosts: dict[str, list[Record]] = {}
-    for record in records:
-        hosts.setdefault(record.host, []).append(record)
-    found: dict[str, Part] = {}
-    for members in hosts.values():
-        covered: list[Span] = []
-        for record in sorted(members, key=lambda record: record.started_at):
-            span = span_of(record)
-            found[record.run_id] = part_within(record, outside(span, covered))
-            covered = joined([*covered, span])
+    covered = Covered()
+    found = {
+        record.run_id: part_within(record, covered.add(record.host, span_of(record)))
+        for record in sorted(records, key=lambda record: record.started_at)
+    }
     return [found[record.run_id] for record in records]
 
 
 def times(records: Iterable[Record]) -> tuple[float, float]:
     """Return the time covered by any window, and the time covered more than once, both in seconds."""
-    hosts: dict[str, list[Record]] = {}
-    for record in records:
-        hosts.setdefault(record.host, []).append(record)
-    whole_s = math.fsum(record.duration_s for members in hosts.values() for record in members)
-    covered_s = math.fsum(
-        end - begin for members in hosts.values() for begin, end in joined([span_of(record) for record in members])
-    )
-    overlap_s = whole_s - covered_s
-    if overlap_s <= CLOCK_STEP_S * sum(map(len, hosts.values())):
-        return whole_s, 0.0
-    return covered_s, overlap_s
+    covered = Covered()
+    for record in sorted(records, key=lambda record: record.started_at):
+        covered.add(record.host, span_of(record))
+    return covered.times
 
 
 def part_within(record: Record, free: Sequence[Span]) -> Part:

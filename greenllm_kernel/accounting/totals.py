@@ -11,7 +11,7 @@ Sums of different cells may overlap: a cell's total is what the machine drew whi
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from greenllm_kernel.accounting.known import Known
 from greenllm_kernel.accounting.overlap import Part, parts, times
 from greenllm_kernel.accounting.readings import Readings
 from greenllm_kernel.accounting.record import Record, Status
-from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, Interval, Provenance
+from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy, EnergySum, Interval, Provenance
 
 
 @dataclass(frozen=True)
@@ -208,30 +208,31 @@ def _known(counted: Sequence[Record], added: Sequence[Part]) -> Known:
     )
 
 
-def _emissions(added: Sequence[Part]) -> tuple[float | None, Interval | None]:
-    """Records under one intensity share its error, so their energies are added before it is applied.
+def emissions_together(groups: Iterable[tuple[CarbonIntensity, float, Energy]]) -> tuple[float | None, Interval | None]:
+    """Return the emissions, gCO2e, of energies under different intensities, and their 95 % interval.
 
-    Sums under different intensities have their half-widths added linearly, the widest that they can combine to.
+    Records under one intensity share its error, so their energies are to be added before it is applied. Sums under
+    different intensities have their half-widths added linearly, the widest that they can combine to.
+
+    Args:
+        groups: each intensity, with its PUE and all the energy under it.
     """
-    groups: dict[Hashable, list[Part]] = {}
-    for part in added:
-        emissions = part.record.emissions
-        if emissions is not None and part.record.gross is not None:
-            groups.setdefault((emissions.intensity, emissions.pue), []).append(part)
-    if not groups:
+    found = [Emissions.of(energy, intensity, pue) for intensity, pue, energy in groups]
+    if not found:
         return None, None
-    found = [_emissions_of(group) for group in groups.values()]
     mass = math.fsum(emissions.mass_gco2e for emissions in found)
     low = math.fsum(emissions.interval_gco2e[0] for emissions in found)
     high = math.fsum(emissions.interval_gco2e[1] for emissions in found)
     return mass, (low, high)
 
 
-def _emissions_of(group: Sequence[Part]) -> Emissions:
-    first = group[0].record.emissions
-    energy = _sum(part.of(part.record.gross) for part in group)
-    assert first is not None and energy is not None
-    return Emissions.of(energy, first.intensity, first.pue)
+def _emissions(added: Sequence[Part]) -> tuple[float | None, Interval | None]:
+    groups: dict[tuple[CarbonIntensity, float], EnergySum] = {}
+    for part in added:
+        emissions, energy = part.record.emissions, part.of(part.record.gross)
+        if emissions is not None and energy is not None:
+            groups.setdefault((emissions.intensity, emissions.pue), EnergySum()).add(energy)
+    return emissions_together((*key, sum.energy) for key, sum in groups.items() if sum.energy is not None)
 
 
 def _start(record: Record) -> datetime:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_server.utils import url_path_join
 
+from greenllm_kernel.accounting.history import HistoryReader
 from greenllm_kernel.accounting.ledger import ledger_path
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.server.history import HistoryHandler, SessionHandler
+from greenllm_kernel.server.host import HostHandler, HostPower
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -18,10 +21,12 @@ BASE = "greenllm/api"
 
 def load(server: ServerApp) -> None:
     """Add the handlers. Reads the settings, and nothing else: the ledger and the sensors wait for the first request."""
+    complain = partial(server.log.warning, "GreenLLM: %s")
     configuration, complaints = Configuration.load_usable()
     for complaint in complaints:
-        server.log.warning("GreenLLM: %s", complaint)
-    earlier = {"path": ledger_path(configuration)}
+        complain(complaint)
+    earlier = {"reader": HistoryReader(ledger_path(configuration))}
+    now = {"power": HostPower(configuration, complain)}
 
     def at(path: str) -> str:
         return url_path_join(server.web_app.settings["base_url"], BASE, path)
@@ -29,6 +34,7 @@ def load(server: ServerApp) -> None:
     server.web_app.add_handlers(  # type: ignore[no-untyped-call]
         ".*$",
         [
+            (at("host"), HostHandler, now),
             (at("history"), HistoryHandler, earlier),
             (at(r"history/([^/]+)"), SessionHandler, earlier),
         ],

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
-from greenllm_kernel.accounting.channel_energy import energy_to_dict, instant, pair
-from greenllm_kernel.accounting.history import History, PastSession, cells, history
+from greenllm_kernel.accounting.channel_energy import energy_to_dict, instant
+from greenllm_kernel.accounting.history import HistoryReader, PastCell
+from greenllm_kernel.accounting.history_sums import PastSession
 from greenllm_kernel.accounting.record import SCHEMA
-from greenllm_kernel.accounting.totals import CellTotals, Totals, total
-from greenllm_kernel.errors import LedgerError
+from greenllm_kernel.accounting.running_sum import PastSum
 from greenllm_kernel.server.handler import Handler
 
 LONGEST_TEXT = 2000
@@ -23,18 +25,15 @@ LONGEST_TEXT = 2000
 class HistoryHandler(Handler):
     """Sums of today and of all time, and the sessions."""
 
-    def initialize(self, path: Path) -> None:
-        """Take the ledger's file."""
-        self._path = path
+    def initialize(self, reader: HistoryReader) -> None:
+        """Take what reads the ledger."""
+        self._reader = reader
 
     @authenticated
     @authorized
     async def get(self) -> None:
         """Answer in the form of ``$defs/history``."""
-        try:
-            found = await asyncio.to_thread(history, self._path)
-        except LedgerError as error:
-            found = History(total([]), total([]), [], str(error))
+        found = await asyncio.to_thread(self._reader.history)
         self.answer(
             {
                 "schema": SCHEMA,
@@ -49,39 +48,34 @@ class HistoryHandler(Handler):
 class SessionHandler(Handler):
     """The cells of one session."""
 
-    def initialize(self, path: Path) -> None:
-        """Take the ledger's file."""
-        self._path = path
+    def initialize(self, reader: HistoryReader) -> None:
+        """Take what reads the ledger."""
+        self._reader = reader
 
     @authenticated
     @authorized
     async def get(self, session_id: str) -> None:
         """Answer in the form of ``$defs/historySession``."""
-        problem = None
-        found: list[CellTotals] = []
-        try:
-            found = list(await asyncio.to_thread(cells, self._path, session_id))
-        except LedgerError as error:
-            problem = str(error)
+        cells, problem = await asyncio.to_thread(self._reader.cells, session_id)
         self.answer(
             {
                 "schema": SCHEMA,
                 "session_id": _cut(session_id),
-                "cells": [_cell(cell) for cell in found],
+                "cells": [_cell(cell) for cell in cells],
                 "problem": _cut(problem),
             }
         )
 
 
-def _sum(totals: Totals) -> dict[str, Any]:
-    energy = energy_to_dict(totals.energy)
+def _sum(sum: PastSum) -> dict[str, Any]:
+    energy = energy_to_dict(sum.energy)
     return {
-        "energy_j": energy["energy_j"],
-        "interval_j": energy["interval_j"],
-        "mass_gco2e": totals.mass_gco2e,
-        "interval_gco2e": pair(totals.interval_gco2e),
-        "duration_s": totals.duration_s,
-        "runs": totals.runs,
+        "energy_j": _finite(energy["energy_j"]),
+        "interval_j": _finite_pair(energy["interval_j"]),
+        "mass_gco2e": _finite(sum.mass_gco2e),
+        "interval_gco2e": _finite_pair(sum.interval_gco2e),
+        "duration_s": _finite(sum.duration_s) or 0.0,
+        "runs": sum.runs,
         "provenance": energy["provenance"],
     }
 
@@ -93,19 +87,29 @@ def _session(session: PastSession) -> dict[str, Any]:
         "first_at": instant(session.first_at),
         "last_at": instant(session.last_at),
         "names": [_cut(name) for name in session.names],
-        **_sum(session.totals),
+        **_sum(session.sum),
     }
 
 
-def _cell(cell: CellTotals) -> dict[str, Any]:
+def _cell(cell: PastCell) -> dict[str, Any]:
+    latest = cell.latest
     return {
-        "name": _cut(cell.name),
-        "stage": _cut(cell.stage),
-        "cell_id": _cut(cell.latest.cell_id),
-        "status": cell.status.value,
-        "started_at": instant(cell.latest.started_at),
-        **_sum(cell.totals),
+        "name": _cut(latest.name),
+        "stage": _cut(latest.stage),
+        "cell_id": _cut(latest.cell_id),
+        "status": latest.status.value,
+        "started_at": instant(datetime.fromtimestamp(latest.begin_s, UTC)),
+        **_sum(cell.sum),
     }
+
+
+def _finite(value: float | None) -> float | None:
+    # Figures in the ledger are whatever somebody has written there: together they may be beyond all numbers.
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _finite_pair(interval: Sequence[float] | None) -> list[float] | None:
+    return list(interval) if interval is not None and all(map(math.isfinite, interval)) else None
 
 
 def _cut(text: str | None) -> str | None:
