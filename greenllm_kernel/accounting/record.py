@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from greenllm_kernel.accounting.channel_energy import ChannelEnergy as ChannelEnergy
@@ -115,7 +116,7 @@ class Record:
         """How far each channel that should count was read."""
         return Readings.of_channels(self.channels, self.duration_s)
 
-    @property
+    @cached_property
     def known(self) -> Known:
         """Idle, net and share of those channels in the total that know theirs, and which ones do not."""
         return Known.of_channels(self.channels)

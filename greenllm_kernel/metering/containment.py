@@ -18,6 +18,8 @@ def counted(channels: Iterable[Channel], coverage: Mapping[str, float]) -> set[s
         coverage: by channel that has a figure, for which part of the time it was known, 0 to 1.
     """
     channels = list(channels)
+    if not any(channel.inside or channel.contains or channel.rank for channel in channels):
+        return {channel.id for channel in channels}
     outer = _containers(channels)
     first: list[Channel] = []
     for channel in sorted((one for one in channels if one.id in coverage), key=lambda one: one.rank):

@@ -336,7 +336,7 @@ def test_memory_does_not_grow_with_time():
     driven = Driven([gpu(Constant(100.0))])
     driven.run(400.0)
     trace = driven.traces["gpu:0"]
-    assert len(trace._knots) <= 1500
+    assert len(trace._line) <= 1500
     assert len(trace.history.between(0, 2**63)) <= 500
 
 

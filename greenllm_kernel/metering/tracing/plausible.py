@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
-from greenllm_kernel.metering.meter import Component
+from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading
 
 LIKELY_W: Mapping[Component, float] = {
     Component.CPU: 500.0,
@@ -34,3 +35,16 @@ def unseen_j(power_w: float, seconds: float, most_w: float, sure_s: float = SURE
     """
     forgotten = min(1.0, max(0.0, seconds / sure_s - 1.0))
     return (power_w + max(0.0, most_w - power_w) * forgotten) * seconds
+
+
+def implausible(reading: Reading, channel: Channel) -> str | None:
+    """Return what is wrong with a reading of ``channel`` that no sensor can truly give, or None."""
+    unit = "J" if reading.kind is Kind.COUNTER else "W"
+    if not math.isfinite(reading.value) or reading.value < 0:
+        return f"the sensor gave {reading.value} {unit}"
+    if reading.kind is Kind.POWER and reading.value > ABSURD_W[channel.component]:
+        return f"the sensor gave {reading.value:.3g} W, which no {channel.component.value} draws"
+    wraps_at_j = channel.wraps_at_j
+    if reading.kind is Kind.COUNTER and wraps_at_j is not None and reading.value > wraps_at_j * (1 + 1e-9):
+        return f"the sensor gave {reading.value:.6g} J, more than its range of {wraps_at_j:.6g} J"
+    return None

@@ -1,23 +1,21 @@
 """One channel's readings made into cumulative joules with an uncertainty.
 
-A trace is a line of knots: instants at which the cumulative energy is known. Counters give a knot a tick,
-power readings one a reading (trapezoids). Energy is asked for between two instants, its edges.
+A trace takes readings in and puts them on a line of knots (``line.py``): counters give a knot a tick, power readings
+one a reading (trapezoids). Energy is asked for between two instants, its edges (``edge.py``).
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from bisect import bisect_right
-from collections import deque
-from dataclasses import replace
 
 from greenllm_kernel.metering.meter import Channel, Kind, Reading
-from greenllm_kernel.metering.tracing.counter import RETURN_S, Counter
+from greenllm_kernel.metering.tracing.counter import Counter
 from greenllm_kernel.metering.tracing.edge import Edge, averaged, before_readings, between, beyond, random_uncertainty_j
 from greenllm_kernel.metering.tracing.history import History
 from greenllm_kernel.metering.tracing.knot import Knot, mean_w
-from greenllm_kernel.metering.tracing.plausible import ABSURD_W, LIKELY_W
+from greenllm_kernel.metering.tracing.line import Line
+from greenllm_kernel.metering.tracing.plausible import ABSURD_W, LIKELY_W, implausible
 from greenllm_kernel.metering.tracing.power import Powers
 from greenllm_kernel.metering.tracing.tick import TickClock
 from greenllm_kernel.quantities import Energy, Provenance
@@ -40,17 +38,11 @@ SHOWN_SPACING_S = 0.04
 STALE_S = 2.0
 """A power older than this, and than one and a half periods of its sensor, is not shown as the power now."""
 
-KEPT_KNOTS = 600
-"""Knots kept in memory: a minute at 10 a second. Open windows keep their own opening edge."""
-
 AROUND = 6
 """Knots on each side of an edge that tell what power does around it."""
 
 THAWED = 1.5
 """A counter that has stood still for this many refreshes may move again with the value of an earlier tick."""
-
-REFINED_KNOTS = 16
-"""How many knots back a clock that has just been locked is believed."""
 
 
 class Trace:
@@ -72,28 +64,21 @@ class Trace:
         self._counter = Counter(
             channel.wraps_at_j, channel.update_period_s, LIKELY_W[channel.component], ABSURD_W[channel.component]
         )
-        self._knots: deque[Knot] = deque(maxlen=KEPT_KNOTS)
+        self._line = Line()
         self._powers = Powers(channel)
         self._last_read_ns: int | None = None
         self._last_change_ns = 0.0
-        self._has_loose_knots = False
         self._stands_still = False
         self._has_moved = False
         self.has_given = False
         """Whether there ever was a good reading."""
-        self._joules = 0.0
-        self._variance_j2 = 0.0
-        self._gap_ns = 0.0
-        self._guessed_j = 0.0
-        self._broken_ns = 0.0
-        self._broke_ns = -math.inf
         self._lost_at: int | None = None
         self._failed_ns = 0
 
     def rest(self) -> None:
         """Forget the knots: the sampler pauses, and no open window needs what lies before its next reading."""
         with self._lock:
-            self._knots.clear()
+            self._line.clear()
             self._powers.clear()
             self._shown_knot = self._shown_w = None
             self._counter.forget()
@@ -108,9 +93,9 @@ class Trace:
         not where there is a counter, nor one of a counter that was given up for power.
         """
         with self._lock:
-            fault = reading.fault or self._implausible(reading)
+            fault = reading.fault or implausible(reading, self.channel)
             if fault is not None:
-                if (reading.kind is Kind.COUNTER) == self._counts or not self._knots:
+                if (reading.kind is Kind.COUNTER) == self._counts or not self._line:
                     self._lose(fault, reading.t_ns)
                 return fault
             if reading.kind is Kind.POWER:
@@ -139,9 +124,9 @@ class Trace:
         with self._lock:
             if self._lost_at is not None and self._lost_at <= at_ns:
                 return self._stands_still or self._failed_ns - self._lost_at > GIVEN_UP_S * 1e9
-            if self._last_read_ns is None or len(self._knots) < (1 if self._powers else 2) or not self._is_believed:
+            if self._last_read_ns is None or len(self._line) < (1 if self._powers else 2) or not self._is_believed:
                 return False
-            return self._knots[-1].t_ns >= at_ns + (self._refresh_ns if self.clock else 0)
+            return self._line.last.t_ns >= at_ns + (self._refresh_ns if self.clock else 0)
 
     def edge(self, t_ns: int) -> Edge | None:
         """Return the cumulative energy at ``t_ns``, or None where no reading is near enough."""
@@ -151,7 +136,7 @@ class Trace:
     def first_edge(self, from_ns: int) -> Edge | None:
         """Return an edge at ``from_ns`` although no reading is near: the time until the first one is bridged."""
         with self._lock:
-            later = next((knot for knot in self._knots if knot.t_ns >= from_ns), None)
+            later = self._line.first_from(from_ns)
             edge = self._edge(math.ceil(later.t_ns)) if later else None
             power_w = self._power_near(is_after=False)
             return before_readings(from_ns, edge, power_w, self._most_w) if edge and power_w is not None else None
@@ -200,6 +185,11 @@ class Trace:
         return self.clock.period_ns if self.clock else self._period_ns
 
     @property
+    def _loose_ns(self) -> float:
+        """A knot known less closely than this may be put on its tick later, once that is known."""
+        return self._refresh_ns / 8
+
+    @property
     def _is_believed(self) -> bool:
         """Whether readings mean anything yet: a counter that has never moved may be one that never will."""
         return not self._counts or self._has_moved or bool(self._powers)
@@ -222,17 +212,6 @@ class Trace:
         if self._lost_at is None:
             self._lost_at = t_ns
 
-    def _implausible(self, reading: Reading) -> str | None:
-        unit = "J" if reading.kind is Kind.COUNTER else "W"
-        if not math.isfinite(reading.value) or reading.value < 0:
-            return f"the sensor gave {reading.value} {unit}"
-        if reading.kind is Kind.POWER and reading.value > ABSURD_W[self.channel.component]:
-            return f"the sensor gave {reading.value:.3g} W, which no {self.channel.component.value} draws"
-        wraps_at_j = self.channel.wraps_at_j
-        if reading.kind is Kind.COUNTER and wraps_at_j is not None and reading.value > wraps_at_j * (1 + 1e-9):
-            return f"the sensor gave {reading.value:.6g} J, more than its range of {wraps_at_j:.6g} J"
-        return None
-
     def _add_power(self, reading: Reading) -> None:
         t_ns = reading.t_ns - self._powers.lag_ns
         if self._powers and t_ns <= self._powers.last_ns:
@@ -249,12 +228,10 @@ class Trace:
         if self._counts:
             return
         if stretch is not None:
-            self._joules += stretch.joules
-            self._variance_j2 += stretch.variance_j2
-            if stretch.is_gap:
-                self._guessed_j += stretch.joules
-                self._gap_ns += t_ns - self._knots[-1].t_ns if self._knots else 0.0
-        self._append(t_ns, 0.0)
+            self._line.add(stretch.joules, stretch.variance_j2, stretch.joules if stretch.is_gap else 0.0)
+            if stretch.is_gap and self._line:
+                self._line.bridge(t_ns - self._line.last.t_ns)
+        self._line.append(t_ns, 0.0, self._loose_ns)
 
     def _stand_still(self, at_ns: int) -> None:
         """Take in that the counter has not moved: after a while it is not believed, and power serves in its place."""
@@ -269,24 +246,18 @@ class Trace:
         elif still_ns > max(STANDSTILL_S * 1e9, 10 * self._period_ns):
             self._stands_still = True
             self._lost_at = int(self._last_change_ns)
-            while self._knots and (self._knots[-1].t_ns > self._last_change_ns or not self._has_moved):
-                self._knots.pop()
+            self._line.cut(self._last_change_ns if self._has_moved else -math.inf)
 
     def _integrate_power_instead(self) -> None:
         """Give the counter up, and take what power readings said since it last moved."""
         self._counts, self.clock = False, None
         self._stands_still = False
-        while len(self._knots) > 1 and self._knots[-1].t_ns > self._last_change_ns:
-            self._knots.pop()
-        since_ns = 0.0
-        if self._knots:
-            last = self._knots[-1]
-            self._joules, self._variance_j2 = last.joules, last.variance_j2
-            self._gap_ns, self._guessed_j = last.gap_ns, last.guessed_j
-            since_ns = last.t_ns
+        self._line.cut(self._last_change_ns, kept=1)
+        self._line.go_on_from_last()
+        since_ns = self._line.last.t_ns if self._line else 0.0
         said = self._powers.since(since_ns)
         self._powers.clear()
-        if self._knots and said:
+        if self._line and said:
             self._powers.add(since_ns, said[0][1])
         for t_ns, power_w in said:
             self._integrate(t_ns, power_w)
@@ -296,23 +267,22 @@ class Trace:
             return  # an older reading, or the same one again, tells nothing
         rate_w = self._rate_w(reading.t_ns)
         step = self._counter.step(reading.value, self._seconds_since_read(reading.t_ns), rate_w)
-        self._joules += step.joules
-        self._variance_j2 += step.variance_j2
-        self._guessed_j += step.guessed_j
+        self._line.add(step.joules, step.variance_j2, step.guessed_j)
         is_jump = step.is_break or step.is_return
         before_ns, self._last_read_ns = self._last_read_ns, reading.t_ns
         if self._stands_still and step.joules == 0 and not is_jump:
             return
-        if before_ns is None or not self._knots:
+        if before_ns is None or not self._line:
             tick = self.clock.last_tick(reading.t_ns) if self.clock else None
-            self._append(*(tick or (reading.t_ns - self._refresh_ns / 2, self._refresh_ns / 2)))
+            t_ns, half_ns = tick or (reading.t_ns - self._refresh_ns / 2, self._refresh_ns / 2)
+            self._line.append(t_ns, half_ns, self._loose_ns)
             self._last_change_ns = reading.t_ns
         elif step.joules > 0 or is_jump:
             t_ns, half_ns = self._refreshed_at(before_ns, reading.t_ns, is_jump)
             if self.clock and before_ns - self._last_change_ns > THAWED * self._refresh_ns:
                 t_ns, half_ns = t_ns - self._refresh_ns / 2, half_ns + self._refresh_ns / 2
             if step.is_return:
-                self._gap_ns, self._broken_ns = self._gap_ns - self._broken_ns, 0.0
+                self._line.unbreak()
             self._place(t_ns, half_ns, is_gap=step.is_break)
             self._last_change_ns = reading.t_ns
             self._has_moved = True
@@ -331,69 +301,31 @@ class Trace:
             return (earliest + at_ns) / 2, (at_ns - earliest) / 2
         if at_ns - before_ns < 0.9 * self._refresh_ns:
             found = self.clock.observe(before_ns, at_ns)
-            if found[1] < self._refresh_ns / 8:
+            if found[1] < self._loose_ns:
                 self._pin((found[0] - self._refresh_ns, found[1]))
         else:
             found = self.clock.last_tick(at_ns) or ((earliest + at_ns) / 2, (at_ns - earliest) / 2)
-        if self.clock.is_locked and self._has_loose_knots and found[1] < self._refresh_ns / 8:
-            self._refine(found[0])
+        if self.clock.is_locked and found[1] < self._loose_ns:
+            self._line.refine(found[0], self._refresh_ns)
         return found
 
     def _pin(self, tick: tuple[float, float] | None) -> None:
-        """Put the last knot on the tick that its value is now known to be of, where its read was too close to tell."""
-        assert self.clock is not None
-        last = self._knots[-1]
-        if tick is None or not self.clock.is_locked or last.half_ns <= max(tick[1], self._refresh_ns / 8):
-            return
-        is_near = abs(tick[0] - last.t_ns) <= last.half_ns + tick[1] + self._refresh_ns / 8
-        if is_near and (len(self._knots) < 2 or tick[0] > self._knots[-2].t_ns):
-            self._knots[-1] = replace(last, t_ns=tick[0], half_ns=tick[1])
-
-    def _refine(self, tick_ns: float) -> None:
-        """Move knots placed before the clock was locked onto the ticks it now knows."""
-        assert self.clock is not None
-        self._has_loose_knots = False
-        period_ns = self.clock.period_ns
-        recent = [self._knots.pop() for _ in range(min(REFINED_KNOTS, len(self._knots)))]
-        for knot in reversed(recent):
-            if knot.half_ns > period_ns / 8:
-                knot = self._refined(knot, tick_ns, period_ns)
-            if not self._knots or knot.t_ns > self._knots[-1].t_ns:
-                self._knots.append(knot)
-
-    def _refined(self, knot: Knot, tick_ns: float, period_ns: float) -> Knot:
-        """Return a loose knot on its tick, or as it is where its read was too close to a tick to tell which."""
-        read_ns = knot.t_ns + knot.half_ns
-        half_ns = period_ns / 16
-        count = math.ceil((tick_ns - read_ns) / period_ns)
-        t_ns = tick_ns - count * period_ns
-        is_clear = t_ns + half_ns < read_ns < t_ns + period_ns - half_ns
-        is_clear = is_clear and t_ns >= knot.t_ns - knot.half_ns - half_ns and count <= REFINED_KNOTS
-        return replace(knot, t_ns=t_ns, half_ns=half_ns) if is_clear else knot
+        if tick is not None and self.clock is not None and self.clock.is_locked:
+            self._line.pin(*tick, self._refresh_ns)
 
     def _place(self, t_ns: float, half_ns: float, is_gap: bool) -> None:
-        last = self._knots[-1]
-        t_ns = max(t_ns, last.t_ns + 1)
-        if is_gap:
-            is_first = last.t_ns - self._broke_ns > RETURN_S * 1e9
-            self._broken_ns = t_ns - last.t_ns + (0.0 if is_first else self._broken_ns)
-            self._broke_ns = t_ns
-            self._gap_ns += t_ns - last.t_ns
-        self._append(t_ns, half_ns)
+        last = self._line.last
+        self._line.place(t_ns, half_ns, is_gap, self._loose_ns)
         self._show(last)
 
     def _show(self, last: Knot) -> None:
         """Keep the power since the last point shown, once that is old enough (power readings serve better)."""
         shown = self._shown_knot if self._shown_knot is not None else last
-        if self._powers or self._knots[-1].t_ns - shown.t_ns < self._shown_spacing_ns:
+        if self._powers or self._line.last.t_ns - shown.t_ns < self._shown_spacing_ns:
             return
-        self._shown_w = mean_w(shown, self._knots[-1])
-        self._shown_knot = self._knots[-1]
-        self.history.add(self._knots[-1].t_ns, self._shown_w)
-
-    def _append(self, t_ns: float, half_ns: float) -> None:
-        self._knots.append(Knot(t_ns, self._joules, half_ns, self._variance_j2, self._gap_ns, self._guessed_j))
-        self._has_loose_knots = self._has_loose_knots or half_ns > self._refresh_ns / 8
+        self._shown_w = mean_w(shown, self._line.last)
+        self._shown_knot = self._line.last
+        self.history.add(self._line.last.t_ns, self._shown_w)
 
     def _read_at(self, t_ns: int) -> None:
         self._last_read_ns = t_ns
@@ -405,26 +337,25 @@ class Trace:
     def _rate_w(self, at_ns: float) -> float:
         if self._are_powers_fresh(at_ns):
             return self._powers.last_w
-        return mean_w(self._knots[-2], self._knots[-1]) if len(self._knots) > 1 else 0.0
+        return self._line.last_w or 0.0
 
     # Answering for an instant.
 
     def _edge(self, t_ns: int) -> Edge | None:
-        knots = self._knots
-        if not knots or not self._is_believed:
+        if not self._line or not self._is_believed:
             return None
-        index = bisect_right(knots, float(t_ns), key=lambda knot: knot.t_ns)
-        if 0 < index < len(knots):
+        index = self._line.index_after(t_ns)
+        if 0 < index < len(self._line):
             return self._edge_between(t_ns, index)
         power_w = self._power_near(is_after=index > 0)
         if power_w is None:
             return None
         by = None if self._counts else self._powers.averaging()
-        return beyond(t_ns, knots[max(0, index - 1)], power_w, self._refresh_ns, self._lost_at, by, self._most_w)
+        return beyond(t_ns, self._line[max(0, index - 1)], power_w, self._refresh_ns, self._lost_at, by, self._most_w)
 
     def _edge_between(self, t_ns: int, index: int) -> Edge:
-        first, last = max(0, index - AROUND), min(len(self._knots), index + AROUND)
-        around = [self._knots[at] for at in range(first, last)]
+        first = max(0, index - AROUND)
+        around = self._line.between(first, index + AROUND)
         if self._counts:
             seen = self._powers.between(around[0].t_ns, around[-1].t_ns) if self._powers.sees_inside_ticks else []
             before_w = self._powers.first_w if first == 0 and self._powers.sees_inside_ticks and self._powers else None
@@ -437,10 +368,7 @@ class Trace:
     def _power_near(self, is_after: bool) -> float | None:
         if self._powers:
             return self._powers.last_w if is_after else self._powers.first_w
-        if len(self._knots) < 2:
-            return None
-        pair = (self._knots[-2], self._knots[-1]) if is_after else (self._knots[0], self._knots[1])
-        return mean_w(*pair)
+        return self._line.last_w if is_after else self._line.first_w
 
 
 def _with_estimated(known_j: dict[Provenance, float], bridged_j: float) -> dict[Provenance, float]:
