@@ -21,5 +21,9 @@ class LedgerError(GreenLLMError):
     """The ledger could not be opened, read or written."""
 
 
+class ExportError(GreenLLMError):
+    """What was measured could not be exported in the way that was asked for."""
+
+
 class CalibrationError(GreenLLMError):
     """A model could not be fitted to a sensor, or a fit that was kept cannot be used."""

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,6 +29,9 @@ __all__ = ["Ledger", "Row", "SessionSummary", "explained", "ledger_path", "row_o
 
 BUSY_TIMEOUT_S = 5.0
 """How long one write waits for another process's, s; a write itself takes milliseconds."""
+
+PAGE = 100
+"""Records read at once where one goes through them all."""
 
 _MOVE_AWAY = "move the file away and a new ledger is begun (nothing in it is lost or deleted)"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -118,16 +121,42 @@ class Ledger:
         Raises:
             LedgerError: the ledger could not be read.
         """
-        where: dict[str, str] = {}
-        if session_id is not None:
-            where["session_id = ?"] = session_id
-        if since is not None:
-            where["started_at >= ?"] = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        where = _where(session_id, since)
         condition = f"WHERE {' AND '.join(where)}" if where else ""
         query = f"SELECT json FROM records {condition} ORDER BY started_at DESC, rowid DESC LIMIT ?"
         arguments = (*where.values(), -1 if limit is None else limit)
         rows = self._guarded(lambda connection: connection.execute(query, arguments).fetchall())
         return [self._record(row[0]) for row in reversed(rows)]
+
+    def each(
+        self,
+        session_id: str | None = None,
+        since: datetime | None = None,
+        on_unreadable: Callable[[LedgerError], None] = lambda error: None,
+    ) -> Iterator[Record]:
+        """Yield the records that :meth:`records` returns one by one: a few are in memory, and writers need not wait.
+
+        Args:
+            session_id: of this session only.
+            since: not begun before; without a time zone it is local time.
+            on_unreadable: told of each record that cannot be read; it is left out.
+
+        Raises:
+            LedgerError: the ledger could not be read.
+        """
+        where = _where(session_id, since)
+        condition = " AND ".join([*where, "(started_at, rowid) > (?, ?)"])
+        query = f"SELECT started_at, rowid, json FROM records WHERE {condition} ORDER BY started_at, rowid LIMIT {PAGE}"
+        after: tuple[object, ...] = ("", -1)
+        while rows := self.rows(query, *where.values(), *after):
+            for *after_, text in rows:
+                after = tuple(after_)
+                try:
+                    record = self._record(text)
+                except LedgerError as error:
+                    on_unreadable(error)
+                    continue
+                yield record
 
     def sessions(self) -> list[SessionSummary]:
         """Return every session, the one last written to last.
@@ -171,7 +200,7 @@ class Ledger:
     def _record(self, text: str) -> Record:
         try:
             record = Record.from_dict(json.loads(text))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LedgerError(f"a record in {self.path} cannot be read ({error}); {_MOVE_AWAY}") from error
         return replace(record, series=partial(self.power, record.run_id))
 
@@ -235,6 +264,16 @@ class Ledger:
             # Closing tidies up the log, which may fail for the reason that is being reported already.
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _where(session_id: str | None, since: datetime | None) -> dict[str, str]:
+    """Return the conditions of a query, each with its argument."""
+    where = {}
+    if session_id is not None:
+        where["session_id = ?"] = session_id
+    if since is not None:
+        where["started_at >= ?"] = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return where
 
 
 def explained(path: Path, error: Exception) -> str:

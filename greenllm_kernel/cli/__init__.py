@@ -88,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--since", type=_day, metavar="YYYY-MM-DD", help="only what began on this day or later")
     report.add_argument("--html", type=Path, metavar="FILE", help="write an HTML report, too")
 
+    export = _add(commands, "export", _export, "write what the ledger holds as a table: CSV, JSON or Parquet")
+    export.add_argument("file", type=Path, metavar="FILE", help="the file, or - for the standard output")
+    export.add_argument("--format", metavar="NAME", help="csv, json or parquet (default: what FILE ends with)")
+    export.add_argument("--cells", action="store_true", help="cells over all their runs, instead of single runs")
+    export.add_argument("--session", default="all", metavar="ID", help="a session's id, 'last' or 'all' (default)")
+    export.add_argument("--since", type=_day, metavar="YYYY-MM-DD", help="only what began on this day or later")
+
     calibrate = _add(commands, "calibrate", _calibrate, "fit the CPU estimate to a sensor, for hosts without one")
     calibrate.add_argument(
         "--seconds", type=_seconds, default=150, metavar="N", help="how long the loads run in all (default 150)"
@@ -159,6 +166,12 @@ def _report(options: argparse.Namespace) -> int:
     from greenllm_kernel.cli.report import report
 
     return report(options.session, options.since, options.html)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from greenllm_kernel.cli.export import export
+
+    return export(options.file, options.format, options.session, options.since, options.cells)
 
 
 def _calibrate(options: argparse.Namespace) -> int:

@@ -29,13 +29,8 @@ def report(session: str, since: datetime | None, html: Path | None) -> int:
         CommandError: there is nothing to show.
         LedgerError: the ledger cannot be read.
     """
-    path = ledger_path(Configuration.load())
-    if not path.exists():
-        raise CommandError(
-            f"nothing has been measured yet: there is no ledger at {path}; try greenllm run NOTEBOOK.ipynb"
-        )
-    with Ledger(path, read_only=True) as ledger:
-        session_id = _session_id(session, ledger.sessions())
+    with Ledger(existing_ledger(), read_only=True) as ledger:
+        session_id = chosen_session(session, ledger.sessions())
         records = ledger.records(session_id=session_id, since=since)
         if not records:
             raise CommandError("nothing was recorded" + (f" since {since:%Y-%m-%d}" if since else " yet"))
@@ -47,7 +42,30 @@ def report(session: str, since: datetime | None, html: Path | None) -> int:
     return 0
 
 
-def _session_id(wanted: str, sessions: Sequence[SessionSummary]) -> str | None:
+def existing_ledger() -> Path:
+    """Return the ledger's file.
+
+    Raises:
+        CommandError: there is none.
+    """
+    path = ledger_path(Configuration.load())
+    if not path.exists():
+        raise CommandError(
+            f"nothing has been measured yet: there is no ledger at {path}; try greenllm run NOTEBOOK.ipynb"
+        )
+    return path
+
+
+def chosen_session(wanted: str, sessions: Sequence[SessionSummary]) -> str | None:
+    """Return the id of the session that is wanted, None for all.
+
+    Args:
+        wanted: an id or its beginning, ``"last"`` or ``"all"``.
+        sessions: those there are, the one last written to last.
+
+    Raises:
+        CommandError: there is none such, or more than one.
+    """
     if wanted == "all" or not sessions:
         return None
     if wanted == "last":

@@ -10,6 +10,7 @@ from jupyter_server.utils import url_path_join
 from greenllm_kernel.accounting.history import HistoryReader
 from greenllm_kernel.accounting.ledger import ledger_path
 from greenllm_kernel.configuration import Configuration
+from greenllm_kernel.server.export import ExportHandler
 from greenllm_kernel.server.history import HistoryHandler, SessionHandler
 from greenllm_kernel.server.host import HostHandler, HostPower
 
@@ -25,7 +26,8 @@ def load(server: ServerApp) -> None:
     configuration, complaints = Configuration.load_usable()
     for complaint in complaints:
         complain(complaint)
-    earlier = {"reader": HistoryReader(ledger_path(configuration))}
+    path = ledger_path(configuration)
+    earlier = {"reader": HistoryReader(path)}
     now = {"power": HostPower(configuration, complain)}
 
     def at(path: str) -> str:
@@ -37,5 +39,6 @@ def load(server: ServerApp) -> None:
             (at("host"), HostHandler, now),
             (at("history"), HistoryHandler, earlier),
             (at(r"history/([^/]+)"), SessionHandler, earlier),
+            (at("export"), ExportHandler, {"path": path}),
         ],
     )

@@ -9,9 +9,12 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 TOKEN = "a-token-for-tests"
@@ -88,6 +91,17 @@ class Served:
         answer = self.get(f"greenllm/api/{path}")
         assert answer.status == 200, answer.body
         return answer.json
+
+    def cookie(self) -> str:
+        """Return the cookies that a browser has after it came with the token."""
+        address = urlsplit(self.url)
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=30)
+        connection.request("GET", f"{address.path}login?token={TOKEN}")
+        found = SimpleCookie()
+        for value in connection.getresponse().headers.get_all("Set-Cookie") or []:
+            found.load(value)
+        connection.close()
+        return "; ".join(f"{name}={morsel.value}" for name, morsel in found.items())
 
     def close(self) -> None:
         """End the server."""
