@@ -27,7 +27,9 @@ const target = new URL('./src/messages.ts', import.meta.url);
 const schema = JSON.parse(await readFile(source, 'utf8'));
 const types = await compile(forTypes(schema), 'AnyMessage', {
   additionalProperties: false,
-  bannerComment: BANNER
+  bannerComment: BANNER,
+  // Intervals are pairs; longer arrays are not written out as a tuple for each length.
+  maxItems: 2
 });
 const data = JSON.stringify(schema, withoutProse);
 await writeFile(

@@ -17,6 +17,10 @@ class PlaceError(GreenLLMError):
     """No carbon intensity is known for the place that was named."""
 
 
+class BudgetError(GreenLLMError, ValueError):
+    """What was given as a budget is no amount of energy."""
+
+
 class LedgerError(GreenLLMError):
     """The ledger could not be opened, read or written."""
 

@@ -42,15 +42,19 @@ class Plugins:
         """Names of the plugins that were loaded."""
         return [name for name, plugin in self._loaded().list_name_plugin() if plugin is not None]
 
-    def implementations(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+    def implementations(self, hook: str, on_fault: Fault | None = None) -> list[tuple[str, Callable[..., Any]]]:
         """Return the name and the function of each plugin that implements ``hook``, first to call first.
 
         A returned function takes the hook's arguments by keyword, reports a fault of the plugin, and then
         returns None: the caller is never disturbed.
+
+        Args:
+            hook: its name.
+            on_fault: told of faults instead of whoever is usually.
         """
         caller: pluggy.HookCaller = getattr(self._loaded().hook, hook)
         return [
-            (implementation.plugin_name, self._guarded(hook, implementation))
+            (implementation.plugin_name, self._guarded(hook, implementation, on_fault or self._on_fault))
             for implementation in reversed(caller.get_hookimpls())
         ]
 
@@ -100,14 +104,14 @@ class Plugins:
                 manager.unregister(name=name)
             self._on_fault(f"plugin {name} does not fit the hooks: {error}")
 
-    def _guarded(self, hook: str, implementation: pluggy.HookImpl) -> Callable[..., Any]:
+    def _guarded(self, hook: str, implementation: pluggy.HookImpl, on_fault: Fault) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
             try:
                 return implementation.function(*(arguments[name] for name in implementation.argnames))
             except GreenLLMError as error:
-                self._on_fault(f"{implementation.plugin_name}: {error}")
+                on_fault(f"{implementation.plugin_name}: {error}")
             except (Exception, SystemExit) as error:
-                self._on_fault(f"plugin {implementation.plugin_name} failed in {hook}: {described(error)}")
+                on_fault(f"plugin {implementation.plugin_name} failed in {hook}: {described(error)}")
             return None
 
         return call

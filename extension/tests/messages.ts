@@ -9,6 +9,7 @@ import type {
   HelloMessage,
   KnownNet,
   PowerMessage,
+  StageTotals,
   TotalsMessage
 } from '../src/messages';
 
@@ -109,6 +110,21 @@ export function totals(changes: Partial<TotalsMessage> = {}): TotalsMessage {
     unavailable: [],
     mass_gco2e: 0.01,
     interval_gco2e: [0.007, 0.016],
+    ...changes
+  };
+}
+
+/** What the windows of a stage drew. */
+export function stage(changes: Partial<StageTotals> = {}): StageTotals {
+  return {
+    stage: 'train',
+    runs: 2,
+    duration_s: 1.5,
+    energy_j: 500,
+    interval_j: [470, 530],
+    provenance: 'measured',
+    mass_gco2e: 0.007,
+    interval_gco2e: [0.005, 0.012],
     ...changes
   };
 }

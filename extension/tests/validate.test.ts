@@ -2,7 +2,18 @@ import Ajv from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { SCHEMA } from '../src/messages';
 import { asRecord, asSnapshotReply, asStreamMessage, problemWith } from '../src/validate';
-import { beside, cell, hello, knownRecord, power, record, SESSION, totals } from './messages';
+import {
+  beside,
+  cell,
+  channel,
+  hello,
+  knownRecord,
+  power,
+  record,
+  SESSION,
+  stage,
+  totals
+} from './messages';
 
 describe('the check of incoming messages', () => {
   it('lets good messages pass', () => {
@@ -30,6 +41,23 @@ describe('the check of incoming messages', () => {
     const guessed = { ...known.baseline, how: 'guessed' };
     expect(asStreamMessage({ ...totals(), baseline: guessed })).toBeNull();
     expect(asStreamMessage({ ...cell(), net_j: NaN })).toBeNull();
+  });
+
+  it('takes limits, use, stages and budgets, and nulls in their place', () => {
+    expect(asStreamMessage(hello({ channels: [channel({ limit_w: 700 })] }))).not.toBeNull();
+    expect(asStreamMessage(hello({ channels: [channel({ limit_w: null })] }))).not.toBeNull();
+    expect(asStreamMessage(hello({ preferences_error: 'no such place' }))).not.toBeNull();
+    expect(asStreamMessage(power({ utilization: { 'gpu:0': 0.5, 'cpu:0': null } }))).not.toBeNull();
+    expect(asStreamMessage(power({ utilization: { 'gpu:0': 1.5 } }))).toBeNull();
+    expect(asStreamMessage(totals({ budget_j: 5000, stages: [stage()] }))).not.toBeNull();
+    const unknown = stage({ stage: null, energy_j: null, interval_j: null, mass_gco2e: null });
+    expect(asStreamMessage(totals({ budget_j: null, stages: [unknown] }))).not.toBeNull();
+    expect(
+      asStreamMessage(totals({ stages: Array.from({ length: 13 }, () => stage()) }))
+    ).toBeNull();
+    const run = { budget_j: 5000, started_at_ms: 1_000, ended_at_ms: null };
+    expect(asStreamMessage(cell(run))).not.toBeNull();
+    expect(asRecord(record({ budget_j: 5000 }))).not.toBeNull();
   });
 
   it('refuses what is not a message of ours', () => {
@@ -68,10 +96,11 @@ describe('the check of incoming messages', () => {
     const ajv = new Ajv({ strict: false, schemas: [SCHEMA] });
     const id = (SCHEMA as { $id: string }).$id;
     const samples = {
-      hello: hello(),
-      power: power(),
-      cell: cell(beside('2026-01-31T12:34:00')),
+      hello: hello({ channels: [channel({ limit_w: 700 })] }),
+      power: power({ utilization: { 'gpu:0': 0.5 } }),
+      cell: cell({ ...beside('2026-01-31T12:34:00'), ended_at_ms: 3_000 }),
       totals: totals(beside('2026-01-31T12:34:00')),
+      stage: stage(),
       record: knownRecord('2026-01-31T12:34:00')
     };
     let refused = 0;
@@ -87,7 +116,7 @@ describe('the check of incoming messages', () => {
       }
     }
     expect(refused).toBeGreaterThan(200);
-  });
+  }, 60_000);
 });
 
 /** The sample with each part of it, at any depth, replaced or left out. */

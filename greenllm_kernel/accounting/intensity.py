@@ -1,4 +1,4 @@
-"""Asks plugins, once and on a thread of its own, for the carbon intensity of the place: nobody waits for them."""
+"""Asks plugins, on a thread of its own, for the carbon intensity of the place: nobody waits for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from greenllm_kernel.plugins import Plugins
+from greenllm_kernel.plugins import Plugins, described
 from greenllm_kernel.quantities import CarbonIntensity
 
 TIMEOUT_S = 5.0
@@ -15,7 +15,7 @@ TIMEOUT_S = 5.0
 
 
 class IntensityLookup:
-    """The carbon intensity of one place.
+    """The carbon intensity of one place: the configured one; where there is none, the one that is preferred.
 
     Args:
         plugins: who are asked; the first that answers wins.
@@ -29,13 +29,16 @@ class IntensityLookup:
     ) -> None:
         self._plugins = plugins
         self._place = place
+        self._preferred: str | None = None
         self._warn = warn
         self._notify = notify
         self._known = threading.Event()
         self._lock = threading.Lock()
         self._asked_at: float | None = None
+        self._is_asking = False
         self._found: CarbonIntensity | None = None
         self._is_elsewhere = False
+        self._problem: str | None = None
 
     @property
     def is_known(self) -> bool:
@@ -47,13 +50,39 @@ class IntensityLookup:
         """Whether what was found is not the configured place's, which no plugin knows."""
         return self._found is not None and self._is_elsewhere
 
+    @property
+    def problem(self) -> str | None:
+        """Why the preferred place is not in force; None where it is, or none was named."""
+        return self._problem
+
     def ask(self) -> None:
         """Begin to ask, if that was not done before."""
         with self._lock:
-            if self._asked_at is not None:
-                return
-            self._asked_at = time.monotonic()
-        threading.Thread(target=self._run, name="greenllm-intensity", daemon=True).start()
+            if self._asked_at is None:
+                self._begin()
+
+    def prefer(self, place: str | None) -> bool:
+        """Take this place where the configuration names none; None: no place is preferred any more.
+
+        What was found before stays in force until the answer is there, and where no plugin knows the place.
+
+        Returns:
+            Whether anything is to change: a place that was preferred already is not asked for again.
+        """
+        with self._lock:
+            if place == self._preferred:
+                return False
+            self._preferred = place
+            if self._place is None:
+                self._begin()
+                return True
+            self._problem = self._conflict(place)
+        return True
+
+    @property
+    def found(self) -> CarbonIntensity | None:
+        """What is known now, without asking."""
+        return self._found
 
     def now(self) -> CarbonIntensity | None:
         """Return what is known now."""
@@ -76,22 +105,57 @@ class IntensityLookup:
         self._warn(f"no plugin has told a carbon intensity in {TIMEOUT_S:.0f} s: emissions are unavailable")
         return False
 
-    def _run(self) -> None:
-        try:
-            self._found = self._asked()
-        finally:
-            self._known.set()
-            self._notify()
+    def _begin(self) -> None:
+        """Ask anew, with the lock held: one thread does, however often the question changes meanwhile."""
+        self._known.clear()
+        self._asked_at = time.monotonic()
+        if not self._is_asking:
+            self._is_asking = True
+            threading.Thread(target=self._run, name="greenllm-intensity", daemon=True).start()
 
-    def _asked(self) -> CarbonIntensity | None:
-        at = datetime.now(UTC)
+    def _run(self) -> None:
+        asked: tuple[float | None, str | None] | None = None
+        while True:
+            with self._lock:
+                if asked == (self._asked_at, self._preferred):
+                    self._is_asking = False
+                    self._known.set()
+                    break
+                asked = self._asked_at, self._preferred
+            try:
+                self._ask_plugins(asked[1])
+            except Exception as error:
+                self._warn(f"the carbon intensity cannot be told: {described(error)}")
+        self._notify()
+
+    def _ask_plugins(self, preferred: str | None) -> None:
+        problem = self._conflict(preferred)
+        if preferred is not None and self._place is None:
+            faults: list[str] = []
+            found = self._asked(preferred, faults.append)
+            if found is not None:
+                self._found, self._is_elsewhere, self._problem = found, False, None
+                return
+            problem = "; ".join(faults) or f"no plugin knows a carbon intensity for {preferred}"
         for place in dict.fromkeys((self._place, None)):
-            for name, look_up in self._plugins.implementations("greenllm_carbon_intensity"):
-                found = look_up(place=place, at=at)
-                if isinstance(found, CarbonIntensity):
-                    self._is_elsewhere = place != self._place
-                    return found
-                if found is not None:
-                    self._warn(f"plugin {name} gave {found!r:.80} where a carbon intensity was asked for")
+            found = self._asked(place)
+            if found is not None:
+                self._found, self._is_elsewhere, self._problem = found, place != self._place, problem
+                return
+        self._found, self._is_elsewhere, self._problem = None, False, problem
         self._warn("no plugin knows a carbon intensity, so emissions are unavailable")
+
+    def _conflict(self, preferred: str | None) -> str | None:
+        if self._place is None or preferred in (None, self._place):
+            return None
+        return f"the kernel's own configuration sets the place: {self._place}"
+
+    def _asked(self, place: str | None, on_fault: Callable[[str], None] | None = None) -> CarbonIntensity | None:
+        at = datetime.now(UTC)
+        for name, look_up in self._plugins.implementations("greenllm_carbon_intensity", on_fault):
+            found = look_up(place=place, at=at)
+            if isinstance(found, CarbonIntensity):
+                return found
+            if found is not None:
+                (on_fault or self._warn)(f"plugin {name} gave {found!r:.80} where a carbon intensity was asked for")
         return None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from greenllm_kernel.accounting.budget import energy_budget_j
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.run import Run, innermost, nearest_open
 from greenllm_kernel.accounting.session import Session
@@ -33,6 +34,8 @@ class measure:  # noqa: N801  (used like a function)
         name: what the records are called; None: the function's name, or ``"window"``.
         stage: preprocess, train, evaluate, deploy, or any other text.
         units: by unit, how many the energy is spent on; a callable is asked when the window closes.
+        budget: what it is to draw at most, such as ``"5kJ"`` or joules; it is said when it is exceeded, and nothing is
+            stopped.
         session: instead of this process's.
     """
 
@@ -42,6 +45,7 @@ class measure:  # noqa: N801  (used like a function)
         *,
         stage: str | None = None,
         units: Mapping[str, float | Callable[[], float]] | None = None,
+        budget: str | float | None = None,
         session: Session | None = None,
     ) -> None:
         if callable(name):
@@ -49,6 +53,8 @@ class measure:  # noqa: N801  (used like a function)
         self._name = name
         self._stage = stage
         self._units = dict(units or {})
+        budget = budget if budget is None or isinstance(budget, str) else f"{budget}J"
+        self._budget_j = None if budget is None else energy_budget_j(budget)
         self._session = session
         self._open: list[Run] = []
 
@@ -57,6 +63,7 @@ class measure:  # noqa: N801  (used like a function)
         failed = wait_for_earlier_work(session)
         run = session.open(self._name or "window", self._stage)
         run.failed_before = failed
+        run.budget_j = self._budget_j
         self._open.append(run)
         return run
 
@@ -81,7 +88,9 @@ class measure:  # noqa: N801  (used like a function)
 
     def __call__(self, function: Function) -> Function:
         name = self._name or getattr(function, "__qualname__", "function")
-        again = functools.partial(measure, name, stage=self._stage, units=self._units, session=self._session)
+        again = functools.partial(
+            measure, name, stage=self._stage, units=self._units, budget=self._budget_j, session=self._session
+        )
 
         if inspect.iscoroutinefunction(function):
 

@@ -27,8 +27,9 @@ class Run(Window):
     Attributes:
         run_id: its own id.
         name: what the user calls it; may still be changed while it is open.
-        stage: preprocess, train, evaluate, deploy, or any other text.
+        stage: preprocess, train, evaluate, deploy, or any other text; may still be set while it is open.
         counts: by unit, how many the energy was spent on.
+        budget_j: what it is to draw at most, J; None: no matter.
         failed_before: devices whose queued work had failed when it was opened: that is not this run's doing.
         failures: by device, the error of queued work that showed while it was open, for its closing to raise.
     """
@@ -46,10 +47,11 @@ class Run(Window):
         self.session: Session = session
         self.run_id = session.next_run_id()
         self.name = str(name)
-        self.stage = None if stage is None else str(stage)
+        self._stage = str(stage or "") or None
         self.cell_id = cell_id
         self.execution_count: int | None = None
         self.counts: dict[str, float] = {}
+        self.budget_j: float | None = None
         self.failed_before: frozenset[Device] = frozenset()
         self.failures: dict[Device, RuntimeError] = {}
         self.status = Status.PARTIAL
@@ -59,6 +61,16 @@ class Run(Window):
         self._settled: Record | None = None
         self._has_settled = threading.Event()
         self.overhead_s = time.perf_counter() - began
+
+    @property
+    def stage(self) -> str | None:
+        return self._stage
+
+    @stage.setter
+    def stage(self, stage: str | None) -> None:
+        former, self._stage = self._stage, str(stage or "") or None
+        if self.is_open and self._stage != former and self.session.is_here:
+            self.session.stages.changed(self, former)
 
     def close(
         self, status: Status = Status.OK, counts: Mapping[str, float] | None = None, closed_ns: int | None = None
@@ -151,6 +163,7 @@ class Run(Window):
             cell_id=self.cell_id,
             execution_count=self.execution_count,
             counts=dict(self.counts),
+            budget_j=self.budget_j,
             overhead_s=self.overhead_s,
             sampler_cpu_s=self.sampler_cpu_s,
             series=self.power,

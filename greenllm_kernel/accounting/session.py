@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from greenllm_kernel.accounting.budget import BudgetWatch
 from greenllm_kernel.accounting.intensity import IntensityLookup
 from greenllm_kernel.accounting.kept_records import KeptRecords
 from greenllm_kernel.accounting.labels import Labels
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run, innermost
 from greenllm_kernel.accounting.span import Span
+from greenllm_kernel.accounting.stages import Stages
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.metering.idle.baselines import FILE_NAME, Baselines
 from greenllm_kernel.metering.idle.learner import IdleLearner
@@ -67,12 +69,16 @@ class Session:
         self.warnings: list[str] = []
         self.configuration = configuration if configuration is not None else self._configured()
         self.id = self.configuration.session_id or uuid.uuid4().hex
+        self.budget_j: float | None = None
+        """What the session is to draw at most, J; None: no matter."""
+        self.budgets = BudgetWatch(self)
         self.host = socket.gethostname()
         self._process_id = os.getpid()
         self.plugins = plugins or Plugins(self.configuration.disable_plugins, self.warn)
         self.sampler = Sampler(self._finds, self.configuration.use_meters, Baselines(self.host, baseline_path))
         self._learner = IdleLearner(self.sampler, self.keep_baselines)
         self.span = Span(self.sampler)
+        self.stages = Stages(self.sampler, self.span)
         self.labels = Labels()
         self._run_prefix = uuid.uuid4().hex[:16]
         self._run_numbers = itertools.count(1)
@@ -124,6 +130,7 @@ class Session:
         began = time.perf_counter()
         run = Run(self, name, stage, cell_id, is_outermost)
         self.span.enter(run.opened_ns)
+        self.stages.opened(run)
         with self._lock:
             self._runs.append(run)
             if self._bookkeeper is None:
@@ -144,6 +151,7 @@ class Session:
     def closed(self, run: Run) -> None:
         """Take note that a run has closed. Called by the run."""
         self.span.leave(run.closed_ns or run.opened_ns)
+        self.stages.closed(run, run.closed_ns or run.opened_ns)
         self.labels.closed(run.closed_ns or run.opened_ns)
         self._wake.set()
 
@@ -223,6 +231,14 @@ class Session:
         self.sampler.close()
         atexit.unregister(self.close)
 
+    @property
+    def _spans(self) -> list[Span]:
+        return [self.span, *self.stages.spans]
+
+    @property
+    def _spans_are_settled(self) -> bool:
+        return all(span.is_settled for span in self._spans)
+
     def _close_at_exit(self) -> None:
         atexit.register(self.close, AT_EXIT_TIMEOUT_S)
         processes, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
@@ -248,22 +264,24 @@ class Session:
         while not self._is_closed:
             with self._lock:
                 is_idle = not self._runs
-            if is_idle and self.span.is_settled:
+            if is_idle and self._spans_are_settled:
                 self._wait_idly()
                 progress_at = time.monotonic() + PROGRESS_EVERY_S
             self._wake.clear()
             self._guarded(self._attend)
             self._guarded(self._settle_closed)
+            self._guarded(self.budgets.look)
             if time.monotonic() >= progress_at:
                 self._guarded(self._tell_progress)
                 progress_at = time.monotonic() + PROGRESS_EVERY_S
-            has_closed = not self.span.is_settled or any(not run.is_open for run in self.unsettled_runs)
+            has_closed = not self._spans_are_settled or any(not run.is_open for run in self.unsettled_runs)
             wait_s = max(0.0, progress_at - time.monotonic())
             self._wake.wait(SETTLE_EVERY_S if has_closed else min(wait_s, self._look_in_s()))
         self._guarded(self._settle_closed)
 
     def _wait_idly(self) -> None:
         """Wait for the next run, and learn meanwhile, now and then, what the idle machine draws."""
+        self._guarded(self.budgets.look_at_session)
         self._learner.rest()
         while not self._wake.wait(self._learner.due_in_s()):
             self._guarded(self._learner.step)
@@ -285,7 +303,8 @@ class Session:
 
     def _attend(self) -> None:
         """Wake the sampler for runs that have opened or closed, and whoever watches."""
-        self.span.attend()
+        for span in self._spans:
+            span.attend()
         news = [run.attend() for run in self.unsettled_runs]
         if self._look_in_s() <= 0:
             self.sampler.attribution.look()
@@ -306,7 +325,9 @@ class Session:
                 with self._lock:
                     self._records.append(record)
                 self.plugins.call("greenllm_record", record=record)
-        self.span.settle()
+                self._guarded(partial(self.budgets.settled, run, record))
+        for span in self._spans:
+            span.settle()
         self._check_meters()
 
     def _check_meters(self) -> None:
@@ -319,7 +340,8 @@ class Session:
             self.warn(f"there is no meter {name!r}; the meters are {', '.join(sorted(known))}")
 
     def _tell_progress(self) -> None:
-        self.span.keep_edge()
+        for span in self._spans:
+            span.keep_edge()
         for run in self.open_runs:
             run.keep_edge()
             self.plugins.call("greenllm_progress", record=run.record)

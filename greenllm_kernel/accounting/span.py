@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 
 from greenllm_kernel.accounting.drawn import Drawn
@@ -70,16 +71,21 @@ class Span:
         drawn, duration_s, readings = self.drawn()
         return drawn.energy, duration_s, sorted(reading.channel_id for reading in readings.missing)
 
-    def drawn(self) -> tuple[Drawn, float, Readings]:
-        """Return the same with idle, net and this kernel's share, and how far each channel was read."""
+    def drawn(self, now_ns: int | None = None) -> tuple[Drawn, float, Readings]:
+        """Return the same with idle, net and this kernel's share, and how far each channel was read.
+
+        Args:
+            now_ns: up to when, where sums of several spans are to be of one instant.
+        """
         with self._lock:
             self._catch_up()
             drawn, duration_s, readings = self._drawn, self._duration_s, self._readings
             for window in (*self._closing, *([self._window] if self._window else ())):
-                draws = window.draws()
+                closing_ns = window.closed_ns or now_ns or time.monotonic_ns()
+                draws, window_s = window.draws(closing_ns), max(0.0, (closing_ns - window.opened_ns) / 1e9)
                 drawn += Drawn.of_channels(draws)
-                duration_s += window.duration_s
-                readings += Readings.of_channels(draws, window.duration_s)
+                duration_s += window_s
+                readings += Readings.of_channels(draws, window_s)
         return drawn, duration_s, readings
 
     def _catch_up(self) -> None:

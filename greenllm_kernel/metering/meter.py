@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -136,6 +136,7 @@ class Usage:
             depend on whose it is. NaN where it is not known.
         t_ns: ``time.monotonic_ns()`` up to which both count.
         fault: why it cannot be told whose the use was, in words a user can act on; None where it can.
+        is_held: whether both count the time for which processes held the device, busy or not, for want of better.
     """
 
     channel_id: str
@@ -143,6 +144,7 @@ class Usage:
     all_s: float
     t_ns: int
     fault: str | None = None
+    is_held: bool = False
 
 
 @runtime_checkable
@@ -155,4 +157,18 @@ class AttributingMeter(Meter, Protocol):
         Args:
             channel_ids: of this meter's channels.
             process_ids: of the kernel and all it has started, as this process sees them.
+        """
+
+
+@runtime_checkable
+class LimitedMeter(Meter, Protocol):
+    """A meter that also knows which power its devices may draw at most (NVML's enforced limit, RAPL's constraints)."""
+
+    def limits_w(self, channel_ids: Sequence[str]) -> Mapping[str, float]:
+        """Return by channel the power limit in force now, W; of a channel left out there is none, or none is known.
+
+        Called every ten seconds or so, while readings are wanted.
+
+        Args:
+            channel_ids: of this meter's channels.
         """

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from greenllm_kernel.metering.admission import checked
 from greenllm_kernel.metering.attribution.attribution import LOOK_EVERY_S, PATIENCE_S, Attribution
 from greenllm_kernel.metering.containment import is_superseded
+from greenllm_kernel.metering.limits import Limits
 from greenllm_kernel.metering.meter import AttributingMeter, Channel, Meter, Reading, Usage
 from greenllm_kernel.metering.schedule import Schedule
 from greenllm_kernel.metering.suspension import NOTICED_S, asleep_s
@@ -62,6 +63,7 @@ class Reader:
         self.cpu_s = 0.0
         self.fault: str | None = None
         self._meter = meter
+        self.limits = Limits(meter, [channel.id for channel in channels])
         self._attribution = attribution if isinstance(meter, AttributingMeter) else None
         self._use_due_ns = self._use_soon_until_ns = 0
         self._by_id = {trace.channel.id: trace for trace in self.traces}
@@ -173,6 +175,7 @@ class Reader:
             self._read([key for key, schedule in self._schedules.items() if schedule.joins(now_ns)])
             next_ns = min(schedule.due_ns for schedule in self._schedules.values())
         self._ask_whose_use()
+        self._ask_limits()
         after_ns = time.monotonic_ns()
         self._account(after_ns)
         self._wake.wait(min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, (next_ns - after_ns) / 1e9)))
@@ -237,6 +240,12 @@ class Reader:
             self._reading_since = None
         given = usages if isinstance(usages, (list, tuple)) else ()
         self._attribution.take(usage for usage in given if isinstance(usage, Usage) and usage.channel_id in self._by_id)
+
+    def _ask_limits(self) -> None:
+        if self.limits.is_due:
+            self._reading_since = time.monotonic_ns()
+            self.limits.ask()
+            self._reading_since = None
 
     def _lose(self, reason: str, since_ns: int) -> None:
         self.fault = reason

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from greenllm_kernel.errors import MeterError
-from greenllm_kernel.metering.meter import Channel, Kind, Reading
+from greenllm_kernel.metering.meter import Channel, Kind, Reading, Usage
 from greenllm_kernel.metering.profiles import Profile
 
 NS_PER_S = 1_000_000_000
@@ -54,6 +54,8 @@ class VirtualChannel:
         frozen_s: spans in which nothing is refreshed.
         gaps_s: spans in which reading gives a fault.
         read_latency_s: how long one read of this channel takes, s.
+        limit_w: its power limit, W; 0: none.
+        utilization: for which part of the time its device is busy, 0 to 1, by whom is not told; None: not told either.
     """
 
     channel: Channel
@@ -69,6 +71,8 @@ class VirtualChannel:
     frozen_s: Sequence[Span] = ()
     gaps_s: Sequence[Span] = ()
     read_latency_s: float = 0.0
+    limit_w: float = 0.0
+    utilization: float | None = None
 
 
 class VirtualMeter:
@@ -84,7 +88,7 @@ class VirtualMeter:
         name: of the meter.
 
     Raises:
-        ValueError: two channels of one id, or a jitter of half a period or more.
+        ValueError: two channels of one id, a jitter of half a period or more, or a utilization above 1.
     """
 
     def __init__(
@@ -132,6 +136,22 @@ class VirtualMeter:
                 self._sleep(latency_s)
         return readings
 
+    def limits_w(self, channel_ids: Sequence[str]) -> Mapping[str, float]:
+        """Return the limits of the channels that have one, W."""
+        limits_w = {channel_id: self._sensor(channel_id).virtual.limit_w for channel_id in channel_ids}
+        return {channel_id: limit_w for channel_id, limit_w in limits_w.items() if limit_w > 0}
+
+    def usage(self, channel_ids: Sequence[str], process_ids: Collection[int]) -> Sequence[Usage]:
+        """Return how long the devices have been busy whose utilization is told."""
+        now_ns = self._clock()
+        parts = {channel_id: self._sensor(channel_id).virtual.utilization for channel_id in channel_ids}
+        fault = "the virtual meter does not tell by whom"
+        return [
+            Usage(channel_id, math.nan, part * self._seconds(now_ns), now_ns, fault)
+            for channel_id, part in parts.items()
+            if part is not None
+        ]
+
     def close(self) -> None:
         """End the meter; nothing is held."""
         self.closed = True
@@ -164,6 +184,8 @@ class VirtualMeter:
 
 class _Sensor:
     def __init__(self, virtual: VirtualChannel, seed: int) -> None:
+        if virtual.utilization is not None and not 0.0 <= virtual.utilization <= 1.0:
+            raise ValueError(f"utilization is {virtual.utilization!r}: it is a part of the time, 0 to 1")
         self.virtual = virtual
         channel = virtual.channel
         power_period_s = channel.update_period_s if virtual.power_period_s is None else virtual.power_period_s

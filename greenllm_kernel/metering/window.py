@@ -196,9 +196,13 @@ class Window:
                     if edge is not None:
                         kept[trace.channel.id] = edge
 
-    def draws(self) -> Sequence[Draw]:
-        """Return what each channel drew so far, or in all; contained channels are marked as not counted."""
-        closing_ns = self.closed_ns or time.monotonic_ns()
+    def draws(self, until_ns: int | None = None) -> Sequence[Draw]:
+        """Return what each channel drew so far, or in all; contained channels are marked as not counted.
+
+        Args:
+            until_ns: instead of up to now, while it is open.
+        """
+        closing_ns = self.closed_ns or until_ns or time.monotonic_ns()
         draws = [self._draw(reader, trace, closing_ns) for reader in self._sampler.readers for trace in reader.traces]
         return _counted_once(_without_needless_estimates(draws))
 

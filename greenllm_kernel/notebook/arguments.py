@@ -8,6 +8,8 @@ import re
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
+from greenllm_kernel.accounting.budget import energy_budget_j
+from greenllm_kernel.errors import BudgetError
 from greenllm_kernel.notebook.tracker import CellOptions
 
 UNIT = re.compile(r"(?P<unit>[A-Za-z_]\w*)=(?P<expression>.+)", re.DOTALL)
@@ -23,6 +25,12 @@ cell_arguments = (
         metavar="UNIT=EXPR",
         help="energy per unit: the expression is evaluated after the cell and says how many, "
         "such as --per token=n_tokens; can be given several times",
+    ),
+    argument(
+        "--budget",
+        metavar="ENERGY",
+        help="what the cell is to draw at most, such as 5kJ, 2Wh or 0.1kWh: it is said when that is exceeded, "
+        "and the cell goes on",
     ),
     argument("-o", "--output", metavar="VAR", help="put the window into this variable (VAR.record, VAR.settle())"),
     argument("-q", "--quiet", action="store_true", help="display nothing below the cell"),
@@ -57,13 +65,21 @@ def cell_options(magic: object, line: str) -> CellOptions:
     if output is not None and (not output.isidentifier() or keyword.iskeyword(output)):
         raise UsageError(f"-o {output}: expected the name of a variable")
     name = " ".join(_unquoted(word) for word in found.name) or None
-    return CellOptions(name, _unquoted(found.stage) or None, per, output, found.quiet)
+    budget_j = None if found.budget is None else _budget_j(_unquoted(found.budget))
+    return CellOptions(name, _unquoted(found.stage) or None, per, output, found.quiet, budget_j)
 
 
 def _unquoted(text: str | None) -> str:
     if text is None:
         return ""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def _budget_j(text: str) -> float:
+    try:
+        return energy_budget_j(text)
+    except BudgetError as error:
+        raise UsageError(f"--budget {error}") from error
 
 
 def _check_expression(unit: str, expression: str) -> None:

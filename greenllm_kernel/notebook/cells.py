@@ -151,6 +151,9 @@ class Cells:
             "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
             "last_energy_j": latest.gross.value_j if latest.gross else None,
             "last_interval_j": list(latest.gross.interval_j) if latest.gross else None,
+            "budget_j": latest.budget_j,
+            "started_at_ms": 1e3 * latest.started_at.timestamp(),
+            "ended_at_ms": None if is_running else 1e3 * span_of(latest)[1],
         }
 
     def _cell(self, cell_id: str | None, name: str) -> Cell:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.hookspecs import hookimpl
+from greenllm_kernel.notebook import preferences, snapshot
+from greenllm_kernel.notebook.below_cell import BelowCell
+from greenllm_kernel.notebook.control import stop_answering
 from greenllm_kernel.notebook.energyit import EnergyitMagics
 from greenllm_kernel.notebook.magics import EnergyMagics
-from greenllm_kernel.notebook.messages import Messages
-from greenllm_kernel.notebook.snapshot import answer_pages, stop_answering
+from greenllm_kernel.notebook.messages import Message, Messages
+from greenllm_kernel.notebook.preferences import answer_preferences
+from greenllm_kernel.notebook.snapshot import answer_pages
 from greenllm_kernel.notebook.stream import Stream, kernel_send
 from greenllm_kernel.notebook.tracker import CellTracker
 from greenllm_kernel.notebook.transform import energy_first_line
@@ -33,7 +38,9 @@ class Extension:
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self.session = Session.current()
-        self.tracker = CellTracker(shell, self._measuring_session, self._show, _complain)
+        below_cell = BelowCell()
+        self.session.budgets.say = below_cell.say
+        self.tracker = CellTracker(shell, self._measuring_session, self._show, below_cell.follow, _complain)
         self._kernel: Any = getattr(shell, "kernel", None)
         self._messages = Messages(self.session, lambda: self.tracker.measures_every_cell)
         self._stream: Stream | None = None
@@ -48,6 +55,7 @@ class Extension:
         self.tracker.register()
         if self._kernel is not None:
             answer_pages(self._kernel, self.session, self._messages)
+            answer_preferences(self._kernel, self.session, lambda: self._tell(self._messages.hello))
         self.measure_every_cell(True)
 
     def unload(self) -> None:
@@ -58,7 +66,8 @@ class Extension:
             for name in ("energy", "energyit"):
                 self.shell.magics_manager.magics[kind].pop(name, None)
         if self._kernel is not None:
-            stop_answering(self._kernel)
+            for request in (snapshot.REQUEST, preferences.REQUEST):
+                stop_answering(self._kernel, request)
         if self._stream is not None:
             self._stream.close()
         self.session.close()
@@ -67,11 +76,12 @@ class Extension:
     def measure_every_cell(self, is_wanted: bool) -> None:
         """Measure all cells from the next one on, or only those that ask for it; tell the pages."""
         self.tracker.measures_every_cell = is_wanted
-        if self._kernel is not None:
-            try:
-                kernel_send(self._kernel)(self._messages.hello())
-            except Exception as error:
-                self.session.warn(f"the sidebar cannot be reached: {described(error)}")
+        self._tell(self._messages.hello)
+
+    def set_budget(self, budget_j: float | None) -> None:
+        """Set what the session is to draw at most, J, or no longer set anything; tell the pages."""
+        self.session.budget_j = budget_j
+        self._tell(self._messages.totals)
 
     @hookimpl
     def greenllm_record(self, record: Record) -> None:
@@ -79,6 +89,14 @@ class Extension:
         show_again = self._shown.pop(record.run_id, None)
         if show_again is not None:
             show_again(record)
+
+    def _tell(self, make: Callable[[], Message]) -> None:
+        """Tell the pages at once what the user has changed."""
+        if self._kernel is not None:
+            try:
+                kernel_send(self._kernel)(make())
+            except Exception as error:
+                self.session.warn(f"the sidebar cannot be reached: {described(error)}")
 
     def _measuring_session(self) -> Session:
         """Return the session, with the stream and the displays following it; the first measured cell starts them."""

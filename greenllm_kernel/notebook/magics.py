@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
+from greenllm_kernel.errors import BudgetError
 from greenllm_kernel.notebook.arguments import cell_options, with_cell_arguments
 
 if TYPE_CHECKING:
     from greenllm_kernel.notebook.extension import Extension
 
-COMMANDS = ("on", "off", "status", "report", "idle")
+COMMANDS = {
+    "on": "",
+    "off": "",
+    "status": "",
+    "report": "",
+    "budget": "an amount of energy, or off",
+    "idle": "one number (of seconds)",
+}
+"""The commands, and what one may say of each at most."""
 
 
 @magics_class
@@ -35,14 +44,17 @@ class EnergyMagics(Magics):
         %energy off     measure only cells that begin with %%energy, and measure()
         %energy status  what is measured, with which meters, and what is missing
         %energy report  this session's cells with their energy and emissions
+        %energy budget [ENERGY|off]  how this session stands to its budget; set one (5kJ, 2Wh), or remove it
         %energy idle [SECONDS]  measure the idle machine, for 10 s or so long: what net energy is counted from
         """
         words = line.split()
         command, arguments = (words[0], words[1:]) if words else ("status", [])
         if command not in COMMANDS:
             raise UsageError(f"%energy {line.strip()} is unknown; there is %energy {'|'.join(COMMANDS)}")
-        if len(arguments) > (command == "idle"):
-            most = "at most one number (of seconds)" if command == "idle" else "nothing more"
+        if command == "budget":
+            arguments = [" ".join(arguments)] if arguments else []
+        if len(arguments) > bool(COMMANDS[command]):
+            most = f"at most {COMMANDS[command]}" if COMMANDS[command] else "nothing more"
             raise UsageError(f"%energy {line.strip()}: {command} takes {most}")
         try:
             getattr(self, f"_{command}")(*arguments)
@@ -77,6 +89,16 @@ class EnergyMagics(Magics):
         from greenllm_kernel.notebook.report import report_bundle
 
         self._extension.shell.display_pub.publish(report_bundle(self._extension.session))
+
+    def _budget(self, energy: str | None = None) -> None:
+        from greenllm_kernel.accounting.budget import energy_budget_j, session_budget_text
+
+        if energy is not None:
+            try:
+                self._extension.set_budget(None if energy == "off" else energy_budget_j(energy))
+            except BudgetError as error:
+                raise UsageError(f"%energy budget {error}") from error
+        print(session_budget_text(self._extension.session))
 
     def _idle(self, seconds: str | None = None) -> None:
         from greenllm_kernel.notebook.idle import measure_idle, seconds_of

@@ -12,7 +12,9 @@ from greenllm_kernel import __version__
 from greenllm_kernel.accounting.channel_energy import by_provenance_to_dict
 from greenllm_kernel.accounting.record import SCHEMA
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.accounting.stages import StageSum
 from greenllm_kernel.metering.containment import around, counted
+from greenllm_kernel.metering.reader import Reader
 from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.metering.tracing.trace import Trace
 from greenllm_kernel.notebook.cells import Cells, drawn_figures
@@ -26,6 +28,9 @@ MOST_SENTENCES = 6
 
 LONGEST_SENTENCE = 400
 """Characters of each."""
+
+LONGEST_STAGE = 100
+"""Characters of a stage's name: twelve stages are to fit into one message."""
 
 Message = dict[str, Any]
 
@@ -61,7 +66,8 @@ class Messages:
                     {"meter": meter.name, "reason": _cut(meter.reason), "remedy": _cut(meter.remedy)}
                     for meter in sampler.unusable[:MOST_SENTENCES]
                 ],
-                "intensity": _intensity(session.intensity) if session.intensity_lookup.is_known else None,
+                "intensity": _intensity(session.intensity_lookup.found),
+                "preferences_error": session.intensity_lookup.problem,
                 "warnings": [_cut(warning) for warning in session.warnings[-MOST_SENTENCES:]],
             }
         )
@@ -77,6 +83,7 @@ class Messages:
             {
                 "kind": "power",
                 "power_w": powers,
+                "utilization": self._session.sampler.attribution.utilization([trace.channel for trace in traces]),
                 "total_w": _counted_once(traces, powers),
                 "energy_j": energy.value_j if energy else None,
                 "mass_gco2e": emissions.mass_gco2e if emissions else None,
@@ -93,7 +100,8 @@ class Messages:
 
     def totals(self) -> Message:
         """What the session drew so far."""
-        drawn, duration_s, readings = self._session.span.drawn()
+        session = self._session
+        drawn, duration_s, readings = session.span.drawn()
         energy = drawn.energy
         emissions = self._emissions(energy)
         return self._with_head(
@@ -111,6 +119,8 @@ class Messages:
                 ],
                 "mass_gco2e": emissions.mass_gco2e if emissions else None,
                 "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
+                "stages": [self._stage(one) for one in session.stages.sums()],
+                "budget_j": session.budget_j,
             }
         )
 
@@ -118,12 +128,31 @@ class Messages:
     def state(self) -> str:
         """What pages should be greeted anew about: it changes with the meters, their faults and the warnings."""
         session = self._session
-        faults = [trace.fault for trace in session.sampler.traces]
-        return f"{session.sampler.has_found} {session.intensity_lookup.is_known} {faults} {len(session.warnings)}"
+        channels = [
+            (trace.fault, reader.limits.power_w(trace.channel.id))
+            for reader in session.sampler.readers
+            for trace in reader.traces
+        ]
+        lookup = session.intensity_lookup
+        intensity = lookup.is_known, lookup.found, lookup.problem
+        return f"{session.sampler.has_found} {intensity} {channels} {len(session.warnings)}"
 
     def past_powers(self) -> list[Message]:
         """Power messages already sent, oldest first."""
         return list(self._powers)
+
+    def _stage(self, one: StageSum) -> Message:
+        emissions = self._emissions(one.energy)
+        return {
+            "stage": one.stage[:LONGEST_STAGE] if one.stage is not None else None,
+            "runs": one.runs,
+            "duration_s": one.duration_s,
+            "energy_j": one.energy.value_j if one.energy else None,
+            "interval_j": list(one.energy.interval_j) if one.energy else None,
+            "provenance": (one.energy.provenance if one.energy else Provenance.UNAVAILABLE).value,
+            "mass_gco2e": emissions.mass_gco2e if emissions else None,
+            "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
+        }
 
     def _emissions(self, energy: Any) -> Emissions | None:
         intensity = self._session.intensity if energy else None
@@ -144,21 +173,22 @@ def _channels(sampler: Sampler) -> list[Message]:
     added = counted(channels, known)
     outer = {key: [] if key in added else ids for key, ids in around(channels).items()}
     return [
-        _channel(trace, reader.name, next((key for key in outer.get(trace.channel.id, ()) if key in known), None))
+        _channel(trace, reader, next((key for key in outer.get(trace.channel.id, ()) if key in known), None))
         for reader in sampler.readers
         for trace in reader.traces
     ]
 
 
-def _channel(trace: Trace, meter: str, inside: str | None) -> Message:
+def _channel(trace: Trace, reader: Reader, inside: str | None) -> Message:
     channel = trace.channel
     return {
         "id": channel.id,
         "component": channel.component.value,
         "label": _cut(channel.label),
-        "meter": meter,
+        "meter": reader.name,
         "provenance": (Provenance.UNAVAILABLE if trace.fault else trace.provenance).value,
         "inside": inside,
+        "limit_w": reader.limits.power_w(channel.id),
         "fault": _cut(trace.fault) if trace.fault else None,
     }
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from greenllm_kernel.accounting.record import SCHEMA
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.notebook.control import answer
 from greenllm_kernel.notebook.messages import Message, Messages
-from greenllm_kernel.plugins import described
 
 REQUEST = "greenllm_snapshot_request"
 REPLY = "greenllm_snapshot_reply"
@@ -36,24 +36,9 @@ def page(session: Session, messages: Messages, number: int) -> Message:
 def answer_pages(kernel: Any, session: Session, messages: Messages) -> None:
     """Answer snapshot requests to ``kernel``, an ipykernel, from now on."""
 
-    def answer(stream: Any, ident: Any, parent: dict[str, Any]) -> None:
-        try:
-            number = parent.get("content", {}).get("page", 0)
-            content = page(session, messages, number if isinstance(number, int) and number >= 0 else 0)
-        except Exception as error:
-            session.warn(f"a page could not be answered: {described(error)}")
-            content = {
-                "status": "error",
-                "schema": SCHEMA,
-                "session_id": session.id,
-                "messages": [],
-                "next_page": None,
-            }
-        kernel.session.send(stream, REPLY, content, parent, ident=ident)
+    def make(asked: Message) -> Message:
+        number = asked.get("page", 0)
+        return page(session, messages, number if isinstance(number, int) and number >= 0 else 0)
 
-    kernel.control_handlers[REQUEST] = answer
-
-
-def stop_answering(kernel: Any) -> None:
-    """No longer answer."""
-    kernel.control_handlers.pop(REQUEST, None)
+    failed = {"status": "error", "schema": SCHEMA, "session_id": session.id, "messages": [], "next_page": None}
+    answer(kernel, session, REQUEST, REPLY, make, failed)

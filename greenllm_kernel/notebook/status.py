@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from greenllm_kernel.accounting.budget import session_budget_text
 from greenllm_kernel.accounting.notation import energy_text, power_text, provenance_text
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.notebook.idle import baseline_text
@@ -22,6 +23,8 @@ def status_text(session: Session, measures_every_cell: bool) -> str:
             state = trace.fault or trace.provenance.value
             power_w = trace.power_w(time.monotonic_ns())
             now = f", {power_text(power_w)}" if power_w is not None else ""
+            limit_w = reader.limits.power_w(trace.channel.id)
+            now += f" of {power_text(limit_w)} at most" if limit_w is not None else ""
             idle = baseline_text(trace.channel, sampler.baselines.of(trace.channel))
             lines.append(f"  {trace.channel.label} ({trace.channel.component}, {reader.name}): {state}{now}; {idle}")
     for meter in sampler.unusable:
@@ -34,6 +37,8 @@ def status_text(session: Session, measures_every_cell: bool) -> str:
     has_measured = energy is not None or session.records or any(not run.is_open for run in session.unsettled_runs)
     total = f"{energy_text(energy)} in {duration_s:.1f} s, {provenance_text(energy)}"
     lines.append(f"This session: {total if has_measured else 'nothing measured yet'}")
+    if session.budget_j is not None:
+        lines.append(session_budget_text(session))
     intensity = session.intensity_lookup.wait()
     if intensity is not None:
         low, high = intensity.interval_gco2e_per_kwh

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from greenllm_kernel.accounting.budget import exceeded_text
 from greenllm_kernel.accounting.measure import error_of_queued_work, status_of, wait_for_earlier_work
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.run import Run
@@ -34,6 +35,7 @@ class CellOptions:
         per: by unit, the expression that tells the count once the cell has ended.
         output: name of the variable that gets the window.
         is_quiet: whether nothing is displayed below the cell.
+        budget_j: what the cell is to draw at most, J; None: no matter.
     """
 
     name: str | None = None
@@ -41,6 +43,7 @@ class CellOptions:
     per: Mapping[str, str] = field(default_factory=dict)
     output: str | None = None
     is_quiet: bool = False
+    budget_j: float | None = None
 
 
 @dataclass
@@ -63,6 +66,7 @@ class CellTracker:
         shell: whose cells are followed.
         session: in which they are measured.
         show: displays a run below its cell once it has ended under ``%%energy``.
+        follow: told, in the cell's thread, of a run of which something may have to be said while it goes on.
         complain: tells the user about something of ours that went wrong, without disturbing the cell.
     """
 
@@ -71,12 +75,14 @@ class CellTracker:
         shell: InteractiveShell,
         session: Callable[[], Session],
         show: Callable[[Run], None],
+        follow: Callable[[Run], None],
         complain: Callable[[str], None],
     ) -> None:
         self.measures_every_cell = False
         self._shell = shell
         self._session = session
         self._show = show
+        self._follow = follow
         self._complain = complain
         self._local = threading.local()
 
@@ -101,6 +107,9 @@ class CellTracker:
             frame.run = self._opened(frame.info)
         frame.run.name = options.name or frame.run.name
         frame.run.stage = options.stage or frame.run.stage
+        if options.budget_j is not None:
+            frame.run.budget_j = options.budget_j
+            self._follow(frame.run)
 
     @property
     def _frames(self) -> list[Frame]:
@@ -167,6 +176,10 @@ class CellTracker:
             self._shell.user_ns[options.output] = run
         if not options.is_quiet:
             self._show(run)
+        elif run.budget_j is not None and not run.session.budgets.has_said(run):
+            said = exceeded_text(run.record.gross, run.budget_j)
+            if said is not None:
+                self._complain(f"{run.name}: {said}")
 
     def _counts(self, per: Mapping[str, str]) -> dict[str, float]:
         counts = {}

@@ -110,8 +110,12 @@ class LiveKernel:
         return [message["content"] for message in self.late if message["msg_type"] == "update_display_data"]
 
     def snapshot(self, page: int = 0, timeout: float = 10.0) -> dict[str, Any]:
-        """Ask for one page of the snapshot over the control channel, as a page that joins does."""
-        message = self.client.session.msg("greenllm_snapshot_request", {"schema": 1, "page": page})
+        """Ask for one page of the snapshot, as a page that joins does."""
+        return self.ask("greenllm_snapshot", {"schema": 1, "page": page}, timeout)
+
+    def ask(self, what: str, content: Any, timeout: float = 10.0) -> dict[str, Any]:
+        """Ask the kernel something over the control channel, which it answers in mid-cell too."""
+        message = self.client.session.msg(f"{what}_request", content)
         self.client.control_channel.send(message)
         while True:
             reply = self.client.get_control_msg(timeout=timeout)

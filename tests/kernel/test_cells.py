@@ -85,7 +85,7 @@ def test_an_awaited_cell_that_is_interrupted_counts_as_interrupted(kernel):
     assert shown(outcome)["status"] == "interrupted"
 
 
-@pytest.mark.parametrize("flags", ["--foo", "--stage", "--per token", "--per token=)", "-o 3x", "--budget 5kJ"])
+@pytest.mark.parametrize("flags", ["--foo", "--stage", "--per token", "--per token=)", "-o 3x", "--budget 5"])
 def test_bad_flags_are_refused_before_any_statement_runs(kernel, flags):
     kernel.run("ran = False")
     outcome = kernel.run(f"%%energy name {flags}\nran = True")
@@ -95,7 +95,7 @@ def test_bad_flags_are_refused_before_any_statement_runs(kernel, flags):
     assert kernel.run("1 + 1").result == "2"
 
 
-@pytest.mark.parametrize("line", ["budget", "export", "speed"])
+@pytest.mark.parametrize("line", ["abacus", "speed"])
 def test_unknown_commands_are_named_with_those_there_are(kernel, line):
     outcome = kernel.run(f"%energy {line}")
     assert "UsageError" in outcome.stderr

@@ -38,7 +38,7 @@ IMPLEMENTED = """
 
 #define GPUS 16
 typedef struct { int status; size_t size; unsigned char data[4096]; } answer;
-enum { ASIC, BDF, POWER, UUID, ANSWERS };
+enum { ASIC, BDF, POWER, UUID, CAP, ANSWERS };
 static answer answers[GPUS][ANSWERS];
 static struct { int status; double power_w; double start_s; } energy[GPUS];
 static uint32_t gpu_count;
@@ -85,6 +85,7 @@ int amdsmi_get_processor_handles(void *socket, uint32_t *count, void **handles) 
 int amdsmi_get_gpu_asic_info(void *gpu, void *to) { return answered(gpu, ASIC, to); }
 int amdsmi_get_gpu_device_bdf(void *gpu, void *to) { return answered(gpu, BDF, to); }
 int amdsmi_get_power_info(void *gpu, void *to) { return answered(gpu, POWER, to); }
+int amdsmi_get_power_cap_info(void *gpu, uint32_t sensor, void *to) { (void)sensor; return answered(gpu, CAP, to); }
 int amdsmi_get_gpu_device_uuid(void *gpu, unsigned *length, char *to) {
   (void)length;
   return answered(gpu, UUID, to);
@@ -107,6 +108,7 @@ class Gpu:
         bdf: PCI domain, bus, device and function; None: a device of its own.
         current_w, average_w: 0xFFFF is what a card answers that does not know.
         power_w: that the energy counter counts.
+        cap_w: its power cap; None: it tells none.
         power_status, energy_status: error numbers; 0: it answers.
     """
 
@@ -116,6 +118,7 @@ class Gpu:
     current_w: int = 300
     average_w: int = 0xFFFF
     power_w: float = 300.0
+    cap_w: int | None = 750
     power_status: int = 0
     energy_status: int = 0
 
@@ -140,7 +143,11 @@ class Machine:
             power = self._wrapper.amdsmi_power_info_t()
             power.current_socket_power, power.average_socket_power = gpu.current_w, gpu.average_w
             uuid = ctypes.create_string_buffer(uuid_of(number).encode(), 38)
-            for what, (status, value) in enumerate(((0, asic), (0, bdf), (gpu.power_status, power), (0, uuid))):
+            cap = self._wrapper.amdsmi_power_cap_info_t()
+            cap.power_cap = (gpu.cap_w or 0) * 1_000_000
+            cap_status = NOT_SUPPORTED if gpu.cap_w is None else 0
+            answers = ((0, asic), (0, bdf), (gpu.power_status, power), (0, uuid), (cap_status, cap))
+            for what, (status, value) in enumerate(answers):
                 self._library.standin_answer(number, what, status, ctypes.byref(value), ctypes.sizeof(value))
             self._library.standin_energy(number, gpu.energy_status, gpu.power_w)
         self._library.standin_machine(len(gpus), init_status)

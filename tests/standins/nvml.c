@@ -41,7 +41,7 @@ typedef struct Gpu {
     double counter_period_s, counter_phase_s, counter_offset_j, gain;
     double power_period_s, power_phase_s, power_window_s;
     double has_counter, has_power, has_fields, mig, architecture, major, minor;
-    double latency_s, lost_at_s, hang_at_s, hang_s, permitted;
+    double latency_s, lost_at_s, hang_at_s, hang_s, permitted, limit_w;
     double has_process_samples, sample_period_s, has_unwritten_samples;
     Process processes[MOST_PROCESSES];
     int process_count;
@@ -92,7 +92,7 @@ static void set_number(Gpu *gpu, const char *key, double value) {
         NUMBER(counter_period_s), NUMBER(counter_phase_s), NUMBER(counter_offset_j), NUMBER(gain),
         NUMBER(power_period_s), NUMBER(power_phase_s), NUMBER(power_window_s), NUMBER(has_counter),
         NUMBER(has_power), NUMBER(has_fields), NUMBER(mig), NUMBER(architecture), NUMBER(major), NUMBER(minor),
-        NUMBER(latency_s), NUMBER(lost_at_s), NUMBER(hang_at_s), NUMBER(hang_s), NUMBER(permitted),
+        NUMBER(latency_s), NUMBER(lost_at_s), NUMBER(hang_at_s), NUMBER(hang_s), NUMBER(permitted), NUMBER(limit_w),
         NUMBER(has_process_samples), NUMBER(sample_period_s), NUMBER(has_unwritten_samples),
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -316,7 +316,10 @@ nvmlReturn_t nvmlDeviceGetPowerManagementLimit(nvmlDevice_t device, unsigned int
 }
 
 nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned int *limit_mw) {
-    return nvmlDeviceGetPowerManagementLimit(device, limit_mw);
+    look_again();
+    if (device->limit_w <= 0) return NOT_SUPPORTED;
+    *limit_mw = (unsigned int)(device->limit_w * 1000.0);
+    return SUCCESS;
 }
 
 /* What other tools ask for before they measure; it never changes. */

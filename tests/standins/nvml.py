@@ -89,6 +89,7 @@ class Gpu:
         lost_at_s: when the GPU falls off the bus.
         hang_at_s, hang_s: the first call after the instant takes that long.
         permitted: whether the user may use this GPU.
+        limit_w: the power limit that the driver enforces; 0: NVML does not tell one.
         has_process_samples, sample_period_s: whether NVML tells how much single processes use it, and how often the
             driver looks.
         has_unwritten_samples: whether it then returns its whole buffer, most of it never written.
@@ -123,6 +124,7 @@ class Gpu:
     hang_at_s: float = 0.0
     hang_s: float = 0.0
     permitted: bool = True
+    limit_w: float = 700.0
     has_process_samples: bool = True
     sample_period_s: float = 1 / 6
     has_unwritten_samples: bool = False

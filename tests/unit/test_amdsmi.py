@@ -94,6 +94,15 @@ def test_power_is_what_this_kind_of_card_knows(
     assert read[f"gpu:{uuid_of(0)}", Kind.POWER] == power_w
 
 
+def test_the_power_cap_is_told_where_the_card_has_one(machine: Machine) -> None:
+    machine.set([Gpu(cap_w=750), Gpu(cap_w=None)])
+    meter = opened()
+    limits_w = meter.limits_w([channel.id for channel in meter.channels()])
+    meter.close()
+
+    assert limits_w == {f"gpu:{uuid_of(0)}": 750.0}
+
+
 def test_the_counter_is_in_joules(machine: Machine) -> None:
     machine.set([Gpu(power_w=1000.0)])
     key = (f"gpu:{uuid_of(0)}", Kind.COUNTER)

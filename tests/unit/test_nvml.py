@@ -68,6 +68,19 @@ def readings_around(path: str, machine: Machine) -> tuple[list[Reading], list[Re
     return before, after
 
 
+def limits_around(path: str, machine: Machine) -> tuple[dict[str, float], dict[str, float]]:
+    """Ask for limits, let the stand-in become ``machine``, and ask the same meter again."""
+    (meter,) = greenllm_meters(Configuration())
+    assert not isinstance(meter, UnusableMeter)
+    ids = [channel.id for channel in meter.channels()]
+    before = dict(meter.limits_w(ids))
+    machine.write(Path(path))
+    time.sleep(0.06)
+    after = dict(meter.limits_w(ids))
+    meter.close()
+    return before, after
+
+
 def twice() -> int:
     """Look for meters twice in one process, as a restarted session does."""
     return sum(not isinstance(found(), UnusableMeter) for _ in range(2))
@@ -220,6 +233,16 @@ def test_a_lost_gpu_gives_faults_and_leaves_the_other_alone(driver: Driver) -> N
     assert all(r.fault is None for r in by_gpu[0])
     assert {r.kind for r in by_gpu[1]} == {Kind.COUNTER, Kind.POWER}
     assert all("lost this GPU" in (r.fault or "") and math.isnan(r.value) for r in by_gpu[1])
+
+
+def test_the_limit_that_the_driver_enforces_is_told_also_when_it_changes(driver: Driver) -> None:
+    machine = Machine([Gpu(limit_w=700.0), Gpu(limit_w=0.0)])
+    capped = replace(machine, gpus=[Gpu(limit_w=400.0), Gpu(limit_w=0.0)])
+
+    before, after = driver.on(machine, limits_around, str(driver.control), capped)
+
+    assert before == {machine.channel_id(0): 700.0}
+    assert after == {machine.channel_id(0): 400.0}
 
 
 def test_a_call_that_hangs_delays_and_then_answers(driver: Driver) -> None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from greenllm_kernel.metering.attribution.process_tree import TICK_S, ProcessTree
 from greenllm_kernel.metering.attribution.use import Use, UseLine
@@ -88,6 +88,19 @@ class Attribution:
         if channel.id in self._lines:
             return self._lines[channel.id]
         return None if channel.component in OWN_DEVICES else self.cpu
+
+    def utilization(self, channels: Sequence[Channel]) -> dict[str, float | None]:
+        """Return by channel for which part of the last second or so, 0 to 1, its device was busy; None where unknown.
+
+        A channel without such a figure has no entry: memory, the platform, GPUs whose meter does not tell, and of CPUs
+        all but the one around the others, as packages cannot be told apart by the CPU times of the host.
+        """
+        told = {channel.id: self._lines[channel.id] for channel in channels if channel.id in self._lines}
+        ids = {channel.id for channel in channels if channel.component is Component.CPU}
+        packages = [c.id for c in channels if c.id in ids and c.inside not in ids and c.id not in told]
+        if len(packages) == 1:
+            told[packages[0]] = self.cpu
+        return {channel_id: line.latest_busy_share() for channel_id, line in told.items()}
 
     def take(self, usages: Iterable[Usage]) -> None:
         """Take in what a meter says of its devices (from that meter's thread)."""

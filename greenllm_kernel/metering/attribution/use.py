@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ REACH_S = 1.5
 
 RESOLVED_S = 1.0
 """A meter that shows no use at all in a shorter window may have missed it, s (NVML samples use each 1/6 to 1 s)."""
+
+LATELY_S = 1.0
+"""How far back the use goes that is called the present one, s; a look further where looks are rarer."""
+
+STALE_S = 5.0
+"""A last look that lies further back says nothing of the present, s."""
 
 KEPT_LOOKS = 3000
 """Looks kept: 50 minutes, or half a minute of the shortest spacing. Open windows keep their own opening."""
@@ -107,6 +114,19 @@ class Cumulative:
         """The instant of the latest value."""
         return self._points[-1][0] if self._points else None
 
+    def latest(self, span_s: float) -> tuple[int, int, float] | None:
+        """Return the instants of two looks, and by how much the value grew between them; None where there are none.
+
+        The later one is the latest; the earlier one is the last that lies ``span_s`` or more before it.
+        """
+        points = list(self._points)
+        if len(points) < 2:
+            return None
+        end_ns, end_s = points[-1]
+        index = bisect_right(points, end_ns - int(span_s * 1e9), key=lambda point: point[0])
+        begin_ns, begin_s = points[min(max(0, index - 1), len(points) - 2)]
+        return begin_ns, end_ns, end_s - begin_s
+
     def at(self, t_ns: int) -> Point | None:
         """Return the value at an instant, or None where none is near enough."""
         points = list(self._points)
@@ -143,6 +163,7 @@ class UseLine:
         self._devices = devices
         self._tick_s = tick_s
         self._own, self._all = Cumulative(devices), Cumulative(devices)
+        self._is_held = False
         self._lock = threading.Lock()
 
     def add(self, own_ns: int, own_s: float, all_ns: int, all_s: float) -> None:
@@ -154,6 +175,7 @@ class UseLine:
 
     def take(self, usage: Usage) -> None:
         """Take in what a meter says; how busy the device was counts even where it cannot be told by whom."""
+        self._is_held = usage.is_held
         is_number = math.isfinite(usage.own_s) and math.isfinite(usage.all_s) and 0 <= usage.own_s <= usage.all_s
         if usage.fault is None and is_number:
             self.add(usage.t_ns, usage.own_s, usage.t_ns, usage.all_s)
@@ -197,6 +219,22 @@ class UseLine:
             return None
         busy_s = closing.value_s - opening.value_s
         return min(1.0, max(0.0, busy_s / self._devices / ((closed_ns - opened_ns) / 1e9)))
+
+    def latest_busy_share(self) -> float | None:
+        """Return for which part of the last second or so, 0 to 1, the device was busy, or None where that is not known.
+
+        That is known also where it cannot be told by whom, but not where the meter only knows that somebody holds it.
+        """
+        if self._is_held:
+            return None
+        with self._lock:
+            latest = self._all.latest(LATELY_S)
+        if latest is None:
+            return None
+        begin_ns, end_ns, busy_s = latest
+        if time.monotonic_ns() - end_ns > STALE_S * 1e9:
+            return None
+        return min(1.0, max(0.0, busy_s / self._devices / ((end_ns - begin_ns) / 1e9)))
 
     def between(self, opening: UseAt | None, closing: UseAt | None, duration_s: float) -> Use | None:
         """Return the use in a window of ``duration_s``, or None where it cannot be told well enough."""

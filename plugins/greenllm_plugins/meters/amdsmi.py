@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,7 @@ GAIN_UNCERTAINTY = 0.10 / math.sqrt(3.0)
 """Relative standard uncertainty of a card's sensor: AMD publishes none; within 10 %, taken wide, as rectangular."""
 
 J_PER_UJ = 1e-6
+W_PER_UW = 1e-6
 
 TWO_DIES = "MI250"
 """In the names of cards with two GPUs of which only the first has the sensors, of both (ml-energy/zeus, pull 203)."""
@@ -80,6 +82,16 @@ class AmdSmiMeter:
             for channel, handle in (self._by_id[channel_id] for channel_id in channel_ids)
             for kind in sorted(channel.provides)
         ]
+
+    def limits_w(self, channel_ids: Sequence[str]) -> Mapping[str, float]:
+        """Return the cards' power caps, W; a card that does not tell its own is left out."""
+        limits_w: dict[str, float] = {}
+        for channel, handle in (self._by_id[channel_id] for channel_id in channel_ids):
+            with suppress(self._smi.AmdSmiException):  # not every card has one
+                cap_uw = self._smi.amdsmi_get_power_cap_info(handle)["power_cap"]
+                is_told = isinstance(cap_uw, int) and cap_uw not in (2**32 - 1, 2**64 - 1)
+                limits_w.update({channel.id: cap_uw * W_PER_UW} if is_told else {})
+        return limits_w
 
     def close(self) -> None:
         """Give AMD's library back."""

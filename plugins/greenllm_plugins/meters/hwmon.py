@@ -106,6 +106,11 @@ class HwmonMeter:
         """Read each sensor; one that cannot be read gives a fault and leaves the others alone."""
         return [self._read(channel_id) for channel_id in channel_ids]
 
+    def limits_w(self, channel_ids: Sequence[str]) -> Mapping[str, float]:
+        """Return the caps of the sensors that have one, W."""
+        limits_w = {channel_id: self._sensors[channel_id].limit_w() for channel_id in channel_ids}
+        return {channel_id: limit_w for channel_id, limit_w in limits_w.items() if limit_w is not None}
+
     def close(self) -> None:
         """End; nothing is held."""
 

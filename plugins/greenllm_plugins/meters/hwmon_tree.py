@@ -66,6 +66,17 @@ class Sensor:
         value = product * PER_UNIT
         return 0.0 if self.kind is Kind.POWER and -OFFSET_W <= value < 0 else value
 
+    def limit_w(self) -> float | None:
+        """Return the power limit in force, W; None where the chip shows none.
+
+        It is the cap of a power (kernel, hwmon/sysfs-interface), or the sustained limit beside a counter of Intel's
+        graphics cards (``powerN_max``; kernel, ``sysfs-driver-intel-xe-hwmon``), where 0 is "switched off".
+        """
+        number = self.key.lstrip("abcdefghijklmnopqrstuvwxyz")
+        name = f"power{number}_cap" if self.kind is Kind.POWER else f"power{number}_max"
+        text = self.text(name)
+        return int(text) * PER_UNIT if text.isdigit() and int(text) > 0 and not self.key.startswith("in") else None
+
     def text(self, name: str) -> str:
         """Return the text of another of the chip's files; empty where there is none."""
         return next((text for folder in self.folders if (text := _text(folder / name))), "")

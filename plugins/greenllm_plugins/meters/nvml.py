@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -21,7 +21,7 @@ from greenllm_plugins.meters.nvml_processes import (
     has_cuda_context,
     is_contained,
 )
-from greenllm_plugins.meters.nvml_sensors import Read, ways
+from greenllm_plugins.meters.nvml_sensors import Read, limit, ways
 from greenllm_plugins.meters.visible_devices import Card, MigDevice, visible
 
 NAME = "nvml"
@@ -102,12 +102,14 @@ class Device:
         channel: what it offers.
         reads: one call each, giving the values of some kinds; most cards need one call for both.
         use: whose use of it can be told; None where it cannot be opened.
+        limit: asks for its power limit, W; None where it cannot be opened.
         blind: why it cannot be read at all; None where it can.
     """
 
     channel: Channel
     reads: tuple[Read, ...]
     use: ProcessUse | None = None
+    limit: Callable[[], float] | None = None
     blind: str | None = None
 
 
@@ -159,6 +161,14 @@ class NvmlMeter:
         self._asked_about = frozenset(process_ids)
         fault = self._unknown_numbers(own)
         return [self._usage(self._by_id[channel_id], own, fault) for channel_id in channel_ids]
+
+    def limits_w(self, channel_ids: Sequence[str]) -> Mapping[str, float]:
+        """Return the limits that the driver enforces, W; a card that does not tell its own is left out."""
+        limits_w: dict[str, float] = {}
+        for device in (self._by_id[channel_id] for channel_id in channel_ids):
+            with suppress(self._nvml.NVMLError):  # not every card has one, and of a lost one its readings speak
+                limits_w.update({device.channel.id: device.limit()} if device.limit else {})
+        return limits_w
 
     def close(self) -> None:
         """Give the driver's library back."""
@@ -221,7 +231,7 @@ class NvmlMeter:
             return device
         handle = self._nvml.nvmlDeviceGetHandleByUUID(device.channel.id.removeprefix("gpu:"))
         use = ProcessUse(self._nvml, handle, device.channel.id, _is_partitioned(self._nvml, handle))
-        return replace(device, reads=ways(self._nvml, handle)[1], use=use)
+        return replace(device, reads=ways(self._nvml, handle)[1], use=use, limit=limit(self._nvml, handle))
 
 
 def _device(nvml: ModuleType, index: int, suffix: str) -> Device:
@@ -244,7 +254,8 @@ def _device(nvml: ModuleType, index: int, suffix: str) -> Device:
         averaging_window_s=window_s,
         gain_uncertainty=GAIN_UNCERTAINTY,
     )
-    return Device(channel, reads, use, None if reads else "this GPU reports neither energy nor power to NVML")
+    blind = None if reads else "this GPU reports neither energy nor power to NVML"
+    return Device(channel, reads, use, limit(nvml, handle), blind)
 
 
 def _card(nvml: ModuleType, index: int) -> Card:

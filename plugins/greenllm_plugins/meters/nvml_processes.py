@@ -183,7 +183,7 @@ class ProcessUse:
         self._until_ns = t_ns
         self._all_s += elapsed_s if holders else 0.0
         self._own_s += elapsed_s if ours else 0.0
-        return Usage(self._channel_id, self._own_s, self._all_s, t_ns)
+        return Usage(self._channel_id, self._own_s, self._all_s, t_ns, is_held=True)
 
 
 def is_contained() -> bool:

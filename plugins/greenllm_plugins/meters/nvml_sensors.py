@@ -54,6 +54,11 @@ def ways(nvml: ModuleType, handle: Any) -> tuple[frozenset[Kind], tuple[Read, ..
     return frozenset(kinds), tuple(reads), _averaging_window_s(nvml, handle, is_instant)
 
 
+def limit(nvml: ModuleType, handle: Any) -> Callable[[], float]:
+    """Return what asks for the power limit in force, W: the least of what the user, the board and the driver set."""
+    return lambda: float(nvml.nvmlDeviceGetEnforcedPowerLimit(handle) * W_PER_MW)
+
+
 def _works(nvml: ModuleType, ask: Callable[[], object]) -> bool:
     try:
         ask()

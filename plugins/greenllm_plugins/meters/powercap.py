@@ -10,6 +10,10 @@ from pathlib import Path
 from greenllm_plugins.meters.rapl_parts import described, identity
 
 J_PER_UJ = 1e-6
+W_PER_UW = 1e-6
+
+SUSTAINED = "long_term"
+"""Name of the constraint that holds for seconds and longer (Intel's PL1), after which a package settles."""
 
 _ZONE = re.compile(r"intel-rapl(-mmio)?((?::\d+)+)")
 
@@ -18,7 +22,7 @@ class Domain:
     """One zone of the kernel's, opened; a :class:`~greenllm_plugins.meters.rapl_parts.Part`.
 
     Args:
-        folder: of the zone.
+        folder: of the zone; also an attribute.
         path: names from the top, such as ``("package-0", "core")``.
         is_mmio: whether it is read through memory instead of registers of the processor.
     """
@@ -29,7 +33,7 @@ class Domain:
         span_uj = _text(folder / "max_energy_range_uj") or ""
         self.span_j = int(span_uj) * J_PER_UJ if span_uj.isdigit() and int(span_uj) > 0 else None
         self.fault: str | None = None
-        self._folder = folder
+        self.folder = folder
         self._file: int | None = None
         try:
             self.energy_j()
@@ -38,7 +42,7 @@ class Domain:
             self.close()
 
     def __str__(self) -> str:
-        return f"{self._folder}/energy_uj"
+        return f"{self.folder}/energy_uj"
 
     def energy_j(self) -> float:
         """Return the counter, J.
@@ -64,10 +68,10 @@ class Domain:
             os.close(file)
 
     def _open(self) -> int:
-        name = _text(self._folder / "name") or self._folder.name
+        name = _text(self.folder / "name") or self.folder.name
         if name != self.path[-1]:
             raise OSError(f"this zone has become {name}; it was {self.path[-1]}")
-        return os.open(self._folder / "energy_uj", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(self.folder / "energy_uj", os.O_RDONLY | os.O_CLOEXEC)
 
     def _read(self, file: int) -> float:
         text = os.pread(file, 32, 0)
@@ -87,6 +91,28 @@ def find_domains(root: Path, vendor: str) -> list[Domain]:
         OSError: ``root`` is not there or cannot be looked into.
     """
     return _distinct(_domains(root), vendor)
+
+
+def find_limits(root: Path, vendor: str) -> dict[tuple[str, ...], Path]:
+    """Return the zone of each part of the machine under ``root``: limits may be read by all, counters by few."""
+    try:
+        domains = find_domains(root, vendor)
+    except OSError:
+        return {}
+    for domain in domains:
+        domain.close()
+    return {identity(domain.path, vendor): domain.folder for domain in domains}
+
+
+def zone_limit_w(zone: Path) -> float | None:
+    """Return the sustained power limit of a zone, W; None where it has none or it is switched off."""
+    if _text(zone / "enabled") != "1":
+        return None
+    for name in sorted(zone.glob("constraint_*_name")):
+        limit_uw = _text(name.with_name(name.name.replace("_name", "_power_limit_uw"))) or ""
+        if _text(name) == SUSTAINED and limit_uw.isdigit():
+            return int(limit_uw) * W_PER_UW
+    return None
 
 
 def _domains(root: Path) -> list[Domain]:

@@ -46,7 +46,8 @@ def open_rapl(root: Path, vendor: str) -> RaplMeter | UnusableMeter:
     remedy = _remedy(root) if _is_forbidden(domains) else ""
     if all(domain.fault for domain in domains):
         return UnusableMeter(NAME, domains[0].fault or "", remedy)
-    return RaplMeter(NAME, channels_of(domains, vendor), remedy)
+    parts = channels_of(domains, vendor)
+    return RaplMeter(NAME, parts, remedy, {channel.id: domain.folder for channel, domain in parts.items()})
 
 
 def _is_forbidden(domains: Sequence[Domain]) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from greenllm_kernel.metering.meter import Channel, Kind, Reading
+from greenllm_plugins.meters.powercap import zone_limit_w
 from greenllm_plugins.meters.rapl_parts import Part, described
 
 REMARK = "not yet tried on real hardware"
@@ -19,15 +21,19 @@ class RaplMeter:
         name: of the meter.
         parts: by the channel made of each.
         remedy: what opens the counters among them that cannot be read; empty where all can.
+        zones: by channel, the folder of the kernel's powercap that has its power limit.
     """
 
     remark = REMARK
 
-    def __init__(self, name: str, parts: Mapping[Channel, Part], remedy: str = "") -> None:
+    def __init__(
+        self, name: str, parts: Mapping[Channel, Part], remedy: str = "", zones: Mapping[str, Path] | None = None
+    ) -> None:
         self.name = name
         self.remedy = remedy
         self._parts = {channel.id: part for channel, part in parts.items()}
         self._channels = list(parts)
+        self._zones = zones or {}
 
     def channels(self) -> Sequence[Channel]:
         """Return the boards, packages, their parts and DRAM, in the kernel's order."""
@@ -36,6 +42,11 @@ class RaplMeter:
     def read(self, channel_ids: Sequence[str]) -> Sequence[Reading]:
         """Read each counter; one that cannot be read gives a fault and leaves the others alone."""
         return [self._read(channel_id) for channel_id in channel_ids]
+
+    def limits_w(self, channel_ids: Sequence[str]) -> Mapping[str, float]:
+        """Return the sustained power limits that are switched on, W."""
+        limits_w = {key: zone_limit_w(self._zones[key]) for key in channel_ids if key in self._zones}
+        return {key: limit_w for key, limit_w in limits_w.items() if limit_w is not None}
 
     def close(self) -> None:
         """Close the files."""

@@ -14,9 +14,9 @@ from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_kernel.metering.meter import Meter, UnusableMeter
 from greenllm_plugins.meters import perf_event
-from greenllm_plugins.meters.powercap import find_domains
+from greenllm_plugins.meters.powercap import find_domains, find_limits
 from greenllm_plugins.meters.rapl_meter import RaplMeter
-from greenllm_plugins.meters.rapl_parts import MODELLED_BY, channels_of, cpu_vendor
+from greenllm_plugins.meters.rapl_parts import MODELLED_BY, channels_of, cpu_vendor, identity
 
 NAME = "rapl_perf"
 SISTER = "rapl"
@@ -56,7 +56,11 @@ def greenllm_meters(config: Configuration) -> Sequence[Meter | UnusableMeter]:
 
 
 def open_rapl_perf(
-    root: Path, vendor: str, cpus: Path = CPUS, open_counter: OpenCounter = perf_event.open_counter
+    root: Path,
+    vendor: str,
+    cpus: Path = CPUS,
+    open_counter: OpenCounter = perf_event.open_counter,
+    powercap: Path = POWERCAP,
 ) -> RaplMeter | UnusableMeter:
     """Return the meter for the counting unit at ``root``, or why there is none.
 
@@ -65,6 +69,7 @@ def open_rapl_perf(
         vendor: of the CPU, as in ``/proc/cpuinfo``.
         cpus: a folder laid out like ``/sys/devices/system/cpu``.
         open_counter: the system call.
+        powercap: where power limits stand, which all may read.
     """
     try:
         kind = int((root / "type").read_text(encoding="ascii"))
@@ -78,7 +83,10 @@ def open_rapl_perf(
     if all(part.fault for part in parts):
         reason = (parts[0].fault if parts else None) or f"{root} has no energy events"
         return UnusableMeter(NAME, reason, _REMEDY if parts and parts[0].is_forbidden else "")
-    return RaplMeter(NAME, channels_of(parts, vendor))
+    found = channels_of(parts, vendor)
+    zones = find_limits(powercap, vendor)
+    own = {channel.id: zones[key] for channel, part in found.items() if (key := identity(part.path, vendor)) in zones}
+    return RaplMeter(NAME, found, zones=own)
 
 
 class Event:

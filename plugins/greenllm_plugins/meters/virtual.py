@@ -35,6 +35,8 @@ _SENSOR_NUMBERS = (
     "counter_offset_j",
     "counter_step_j",
     "read_latency_s",
+    "limit_w",
+    "utilization",
 )
 _MAY_BE_NEGATIVE = frozenset({"gain_error", "counter_phase_s", "power_phase_s", "counter_offset_j", "phase_s"})
 _CHANNEL_KEYS = frozenset(
@@ -71,6 +73,7 @@ def default_channels() -> list[VirtualChannel]:
                 ),
                 Square(low_w=100.0, high_w=500.0, period_s=period_s),
                 counter_phase_s=0.013 * (index + 1),
+                limit_w=600.0,
                 power_phase_s=0.041 * (index + 1),
             )
             for index, period_s in enumerate((1.87, 2.63))
