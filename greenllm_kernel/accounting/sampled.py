@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.metering.containment import around, counted
+from greenllm_kernel.metering.reader import Reader
 from greenllm_kernel.metering.sampler import Find, Sampler
 from greenllm_kernel.metering.tracing.trace import Trace
 from greenllm_kernel.plugins import Plugins
@@ -33,18 +34,19 @@ def channels_now(sampler: Sampler) -> list[Message]:
     added = counted(channels, known)
     outer = {key: [] if key in added else ids for key, ids in around(channels).items()}
     return [
-        _channel(trace, reader.name, next((key for key in outer.get(trace.channel.id, ()) if key in known), None))
+        _channel(trace, reader, next((key for key in outer.get(trace.channel.id, ()) if key in known), None))
         for reader in sampler.readers
         for trace in reader.traces
     ]
 
 
 def power_now(sampler: Sampler) -> Message:
-    """Return ``power_w`` by channel, W, and ``total_w``, in which each joule counts once."""
+    """Return ``power_w`` and ``utilization`` by channel, W and 0 to 1, and ``total_w``: each joule counts once."""
     now_ns = time.monotonic_ns()
     traces = sampler.traces
     powers = {trace.channel.id: trace.power_w(now_ns) for trace in traces}
-    return {"power_w": powers, "total_w": _counted_once(traces, powers)}
+    utilization = sampler.attribution.utilization([trace.channel for trace in traces])
+    return {"power_w": powers, "utilization": utilization, "total_w": counted_power_w(traces, powers)}
 
 
 def unusable_now(sampler: Sampler, most: int) -> list[Message]:
@@ -60,20 +62,22 @@ def shortened(sentence: str) -> str:
     return sentence if len(sentence) <= LONGEST_SENTENCE else sentence[: LONGEST_SENTENCE - 1] + "…"
 
 
-def _channel(trace: Trace, meter: str, inside: str | None) -> Message:
+def _channel(trace: Trace, reader: Reader, inside: str | None) -> Message:
     channel = trace.channel
     return {
         "id": channel.id,
         "component": channel.component.value,
         "label": shortened(channel.label),
-        "meter": meter,
+        "meter": reader.name,
         "provenance": (Provenance.UNAVAILABLE if trace.fault else trace.provenance).value,
         "inside": inside,
+        "limit_w": reader.limits.power_w(channel.id),
         "fault": shortened(trace.fault) if trace.fault else None,
     }
 
 
-def _counted_once(traces: Sequence[Trace], powers: dict[str, float | None]) -> float | None:
+def counted_power_w(traces: Sequence[Trace], powers: Mapping[str, float | None]) -> float | None:
+    """Return the sum of the powers that are known, W, each watt counted once; None where none is known."""
     known = {channel_id: power_w for channel_id, power_w in powers.items() if power_w is not None}
     added = counted([trace.channel for trace in traces], dict.fromkeys(known, 1.0))
     parts = [power_w for channel_id, power_w in known.items() if channel_id in added]

@@ -20,13 +20,14 @@ from greenllm_kernel.accounting.kept_records import KeptRecords
 from greenllm_kernel.accounting.labels import Labels
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run, innermost
+from greenllm_kernel.accounting.sampled import searches
 from greenllm_kernel.accounting.span import Span
 from greenllm_kernel.accounting.stages import Stages
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.metering.idle.baselines import FILE_NAME, Baselines
 from greenllm_kernel.metering.idle.learner import IdleLearner
 from greenllm_kernel.metering.idle.stretch import Finding
-from greenllm_kernel.metering.sampler import Find, Sampler
+from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.plugins import Plugins, described
 from greenllm_kernel.quantities import CarbonIntensity
 
@@ -75,7 +76,8 @@ class Session:
         self.host = socket.gethostname()
         self._process_id = os.getpid()
         self.plugins = plugins or Plugins(self.configuration.disable_plugins, self.warn)
-        self.sampler = Sampler(self._finds, self.configuration.use_meters, Baselines(self.host, baseline_path))
+        finds = partial(searches, self.plugins, self.configuration)
+        self.sampler = Sampler(finds, self.configuration.use_meters, Baselines(self.host, baseline_path))
         self._learner = IdleLearner(self.sampler, self.keep_baselines)
         self.span = Span(self.sampler)
         self.stages = Stages(self.sampler, self.span)
@@ -251,10 +253,6 @@ class Session:
         for complaint in complaints:
             self.warn(complaint)
         return configuration
-
-    def _finds(self) -> list[tuple[str, Find]]:
-        hooks = self.plugins.implementations("greenllm_meters")
-        return [(name, partial(find, config=self.configuration)) for name, find in hooks]
 
     def _keep_books(self) -> None:
         self.intensity_lookup.ask()

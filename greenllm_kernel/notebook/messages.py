@@ -11,12 +11,9 @@ from typing import Any
 from greenllm_kernel import __version__
 from greenllm_kernel.accounting.channel_energy import by_provenance_to_dict
 from greenllm_kernel.accounting.record import SCHEMA
+from greenllm_kernel.accounting.sampled import channels_now, power_now, shortened, unusable_now
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.accounting.stages import StageSum
-from greenllm_kernel.metering.containment import around, counted
-from greenllm_kernel.metering.reader import Reader
-from greenllm_kernel.metering.sampler import Sampler
-from greenllm_kernel.metering.tracing.trace import Trace
 from greenllm_kernel.notebook.cells import Cells, drawn_figures
 from greenllm_kernel.quantities import CarbonIntensity, Emissions, Provenance
 
@@ -25,9 +22,6 @@ KEPT_POWERS = 600
 
 MOST_SENTENCES = 6
 """Warnings and unusable meters in one hello, so that it stays below 8 KB; the kernel's own status has all."""
-
-LONGEST_SENTENCE = 400
-"""Characters of each."""
 
 LONGEST_STAGE = 100
 """Characters of a stage's name: twelve stages are to fit into one message."""
@@ -61,30 +55,22 @@ class Messages:
                 "host": session.host,
                 "measuring": self._measures_every_cell(),
                 "ready": sampler.has_found,
-                "channels": _channels(sampler),
-                "unusable": [
-                    {"meter": meter.name, "reason": _cut(meter.reason), "remedy": _cut(meter.remedy)}
-                    for meter in sampler.unusable[:MOST_SENTENCES]
-                ],
+                "channels": channels_now(sampler),
+                "unusable": unusable_now(sampler, MOST_SENTENCES),
                 "intensity": _intensity(session.intensity_lookup.found),
                 "preferences_error": session.intensity_lookup.problem,
-                "warnings": [_cut(warning) for warning in session.warnings[-MOST_SENTENCES:]],
+                "warnings": [shortened(warning) for warning in session.warnings[-MOST_SENTENCES:]],
             }
         )
 
     def power(self) -> Message:
         """Power now, and the session's sums."""
-        now_ns = time.monotonic_ns()
-        traces = self._session.sampler.traces
-        powers = {trace.channel.id: trace.power_w(now_ns) for trace in traces}
         energy, _, _ = self._session.span.total()
         emissions = self._emissions(energy)
         message = self._with_head(
             {
                 "kind": "power",
-                "power_w": powers,
-                "utilization": self._session.sampler.attribution.utilization([trace.channel for trace in traces]),
-                "total_w": _counted_once(traces, powers),
+                **power_now(self._session.sampler),
                 "energy_j": energy.value_j if energy else None,
                 "mass_gco2e": emissions.mass_gco2e if emissions else None,
                 "running": self.cells.running,
@@ -114,7 +100,7 @@ class Messages:
                 "by_provenance_j": by_provenance_to_dict(energy),
                 "unavailable": sorted(reading.channel_id for reading in readings.missing),
                 "partial": [
-                    {"id": reading.channel_id, "label": _cut(reading.label), "coverage": reading.coverage}
+                    {"id": reading.channel_id, "label": shortened(reading.label), "coverage": reading.coverage}
                     for reading in readings.partial
                 ],
                 "mass_gco2e": emissions.mass_gco2e if emissions else None,
@@ -163,36 +149,6 @@ class Messages:
         return {**head, "at_ms": time.time() * 1e3, **content}
 
 
-def _cut(sentence: str) -> str:
-    return sentence if len(sentence) <= LONGEST_SENTENCE else sentence[: LONGEST_SENTENCE - 1] + "…"
-
-
-def _channels(sampler: Sampler) -> list[Message]:
-    channels = [trace.channel for trace in sampler.traces]
-    known = {trace.channel.id: 1.0 for trace in sampler.traces if trace.fault is None}
-    added = counted(channels, known)
-    outer = {key: [] if key in added else ids for key, ids in around(channels).items()}
-    return [
-        _channel(trace, reader, next((key for key in outer.get(trace.channel.id, ()) if key in known), None))
-        for reader in sampler.readers
-        for trace in reader.traces
-    ]
-
-
-def _channel(trace: Trace, reader: Reader, inside: str | None) -> Message:
-    channel = trace.channel
-    return {
-        "id": channel.id,
-        "component": channel.component.value,
-        "label": _cut(channel.label),
-        "meter": reader.name,
-        "provenance": (Provenance.UNAVAILABLE if trace.fault else trace.provenance).value,
-        "inside": inside,
-        "limit_w": reader.limits.power_w(channel.id),
-        "fault": _cut(trace.fault) if trace.fault else None,
-    }
-
-
 def _intensity(intensity: CarbonIntensity | None) -> Message | None:
     if intensity is None:
         return None
@@ -203,10 +159,3 @@ def _intensity(intensity: CarbonIntensity | None) -> Message | None:
         "source": intensity.source,
         "vintage": intensity.vintage,
     }
-
-
-def _counted_once(traces: list[Trace], powers: dict[str, float | None]) -> float | None:
-    known = {channel_id: power_w for channel_id, power_w in powers.items() if power_w is not None}
-    added = counted([trace.channel for trace in traces], dict.fromkeys(known, 1.0))
-    parts = [power_w for channel_id, power_w in known.items() if channel_id in added]
-    return sum(parts) if parts else None

@@ -66,7 +66,6 @@ class HostPower:
         return {
             "ready": sampler.has_found,
             "channels": channels_now(sampler),
-            "utilization": {},
             **power_now(sampler),
             "unusable": unusable_now(sampler, MOST_METERS),
         }
