@@ -8,6 +8,7 @@
  */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { BaselineBasis, Interval, Quantity } from './messages';
+import { decimalPlaces, exponentOf, rounded, significant } from './rounding';
 
 export type EnergyUnit = 'joule' | 'watt-hour';
 
@@ -54,10 +55,16 @@ const WATTS: Units = [
   [1e3, 'kW'],
   [1e6, 'MW']
 ];
+const INTENSITY: Units = [[1, 'g CO₂e/kWh']];
+const J_PER_KWH = 3.6e6;
 const DIGITS_WITHOUT_INTERVAL = 3;
 const DIGITS_OF_AN_ESTIMATE = 2;
 /** Of this kernel's part, which comes without an interval of its own. */
 const DIGITS_OF_A_SHARE = 2;
+/** Of what somebody has set, such as a budget, at least and at most. */
+const DIGITS_SET = { least: 2, most: 4 };
+/** To how many decimals beyond those a currency usually has money is told: hundredths of a cent. */
+const DECIMALS_BEYOND_A_COIN = 2;
 /** Half an interval, in the unit that stands beside, below which a unit of its own reads better. */
 const LEAST_SHOWN = 0.1;
 const NOT_KNOWN = '–';
@@ -137,6 +144,77 @@ export function formatEmissions(
   return figure.unit === '' ? figure : { ...figure, unit: `${figure.unit} CO₂e` };
 }
 
+/** Energy per second of a duration, with the energy's interval. */
+export function formatMeanPower(
+  energyJ: Quantity,
+  intervalJ: Interval,
+  duration_s: number,
+  trans: TranslationBundle
+): Figure {
+  const power_w = energyJ === null || !(duration_s > 0) ? null : energyJ / duration_s;
+  const interval_w: Interval = intervalJ && [intervalJ[0] / duration_s, intervalJ[1] / duration_s];
+  return formatQuantity(power_w, interval_w, WATTS, trans);
+}
+
+/** A carbon intensity with its 95 % interval. */
+export function formatIntensity(
+  gramsPerKWh: number,
+  interval: Interval,
+  trans: TranslationBundle
+): Figure {
+  return formatQuantity(gramsPerKWh, interval, INTENSITY, trans);
+}
+
+/** An energy that somebody has set, such as a budget: it is exact. */
+export function formatSetEnergy(valueJ: number, unit: EnergyUnit = 'joule'): [string, string] {
+  const [factor, symbol] = unitFor(valueJ, unit === 'joule' ? JOULES : WATT_HOURS);
+  const value = Number((valueJ / factor).toPrecision(DIGITS_SET.most));
+  const short = significant(value, DIGITS_SET.least);
+  return [Number(short) === value ? short : String(value), symbol];
+}
+
+/** What an energy costs, with the energy's interval, in the manner of the reader's language. */
+export function formatMoney(
+  energyJ: Quantity,
+  intervalJ: Interval,
+  perKWh: number,
+  currency: string,
+  trans: TranslationBundle
+): Figure {
+  if (energyJ === null) {
+    return notKnown(trans);
+  }
+  const { most, amount, number } = moneyWriter(currency);
+  const [value, low, high] = [energyJ, ...(intervalJ ?? [energyJ, energyJ])].map(
+    joules => (joules / J_PER_KWH) * perKWh
+  ) as [number, number, number];
+  const least = 10 ** -most;
+  if (Math.max(Math.abs(low), Math.abs(high)) < least) {
+    const text = `< ${amount(least, most)}`;
+    return { value: text, spread: '', unit: '', detail: text };
+  }
+  const halfWidth = (high - low) / 2;
+  const wanted = halfWidth > 0 ? decimalPlaces(halfWidth) : decimalsOf(value);
+  const places = Math.min(most, wanted);
+  const detail = intervalJ
+    ? trans.__(
+        '%1; 95 % interval %2 to %3',
+        ...[value, low, high].map(ofMoney => amount(ofMoney, places))
+      )
+    : trans.__('%1, interval unknown', amount(value, places));
+  const [below, above] = [rounded(value - low, places), rounded(high - value, places)];
+  if (low === 0 && high > 0 && Number(rounded(value, places)) === 0) {
+    return { value: `< ${amount(high, places)}`, spread: '', unit: '', detail };
+  }
+  if (below === above) {
+    const spread = Number(above) === 0 ? '' : `± ${number(Number(above), places)}`;
+    return { value: amount(value, places), spread, unit: '', detail };
+  }
+  const more = Math.min(most, placesBesideEnds(rounded(value, places), places));
+  const spread = `[${number(low, more)}, ${number(high, more)}]`;
+  return { value: amount(value, more), spread, unit: '', detail };
+}
+
 /** A power, which comes without an interval: three digits, two where it is only an estimate. */
 export function formatPower(powerW: Quantity, isEstimate = false): string {
   if (powerW === null) {
@@ -181,7 +259,7 @@ function formatQuantity(
   trans: TranslationBundle
 ): Figure {
   if (raw === null) {
-    return { value: NOT_KNOWN, spread: '', unit: '', detail: trans.__('unavailable') };
+    return notKnown(trans);
   }
   const halfWidth = rawInterval ? (rawInterval[1] - rawInterval[0]) / 2 : 0;
   if (!rawInterval || !(halfWidth > 0)) {
@@ -214,24 +292,53 @@ function withInterval(
   if (below === above) {
     return { value: text, spread: `± ${above}`, unit, detail };
   }
-  const more = Math.abs(Number(text)) < 10 ** (1 - places) ? places + 1 : places;
+  const more = placesBesideEnds(text, places);
   const spread = `[${rounded(low, more)}, ${rounded(high, more)}]`;
   return { value: rounded(value, more), spread, unit, detail };
 }
 
-/** To how many decimals a figure with this half width is rounded; below 0: to tens and so on. */
-function decimalPlaces(halfWidth: number): number {
-  const exponent = exponentOf(halfWidth);
-  const leading = Math.round(halfWidth / 10 ** (exponent - 2));
-  const digits = leading >= 355 && leading < 950 ? 1 : 2;
-  return Math.min(20, digits - 1 - exponent - (leading >= 950 ? 1 : 0));
+/** Beside a lopsided interval's two ends, no value of a single digit. */
+function placesBesideEnds(text: string, places: number): number {
+  return Math.abs(Number(text)) < 10 ** (1 - places) ? places + 1 : places;
 }
 
-/** Without "-0", which is no sign of anything. */
-function rounded(value: number, places: number): string {
-  const text =
-    places >= 0 ? value.toFixed(places) : String(Math.round(value / 10 ** -places) * 10 ** -places);
-  return Number(text) === 0 ? text.replace('-', '') : text;
+function notKnown(trans: TranslationBundle): Figure {
+  return { value: NOT_KNOWN, spread: '', unit: '', detail: trans.__('unavailable') };
+}
+
+interface MoneyWriter {
+  /** Decimals that are told at most. */
+  readonly most: number;
+  amount(value: number, places: number): string;
+  /** The same without its currency. */
+  number(value: number, places: number): string;
+}
+
+function moneyWriter(currency: string): MoneyWriter {
+  const write = (value: number, places: number, options: Intl.NumberFormatOptions) =>
+    new Intl.NumberFormat(undefined, {
+      ...options,
+      minimumFractionDigits: Math.max(0, places),
+      maximumFractionDigits: Math.max(0, places)
+    }).format(Number(rounded(value, places)));
+  const number = (value: number, places: number) => write(value, places, {});
+  try {
+    const style = { style: 'currency', currency } as const;
+    const { maximumFractionDigits = 2 } = new Intl.NumberFormat(undefined, style).resolvedOptions();
+    return {
+      most: maximumFractionDigits + DECIMALS_BEYOND_A_COIN,
+      amount: (value, places) => write(value, places, style),
+      number
+    };
+  } catch {
+    // Not the code of a currency: it stands beside the number as it is.
+    const amount = (value: number, places: number) => `${number(value, places)} ${currency}`;
+    return { most: 2 + DECIMALS_BEYOND_A_COIN, amount, number };
+  }
+}
+
+function decimalsOf(value: number): number {
+  return value === 0 ? 0 : DIGITS_WITHOUT_INTERVAL - 1 - exponentOf(value);
 }
 
 function unitsBeside(raw: Quantity, interval: Interval, units: Units, beside: Quantity): Units {
@@ -250,19 +357,6 @@ function unitFor(size: number, units: Units): Unit {
   // 999.6 reads as "1.00 k" once rounded.
   const fitting = units.filter(([factor]) => size >= factor * 0.9995);
   return fitting.at(-1) ?? units[0];
-}
-
-function significant(value: number, digits: number): string {
-  if (value === 0) {
-    return '0';
-  }
-  const exponent = exponentOf(Number(value.toPrecision(digits)));
-  const places = digits - 1 - exponent;
-  return rounded(value, Math.min(20, places));
-}
-
-function exponentOf(value: number): number {
-  return Math.floor(Math.log10(Math.abs(value)) + 1e-12);
 }
 
 function pad(value: number): string {

@@ -5,7 +5,11 @@ import {
   formatDuration,
   formatEmissions,
   formatEnergy,
+  formatIntensity,
+  formatMeanPower,
+  formatMoney,
   formatPower,
+  formatSetEnergy,
   formatShare
 } from '../src/format';
 import { basis, trans } from './messages';
@@ -130,5 +134,68 @@ describe('other quantities', () => {
     expect(formatDuration(12.34, trans)).toBe('12.3 s');
     expect(formatDuration(185, trans)).toBe('3 min 05 s');
     expect(formatDuration(3725, trans)).toBe('1 h 02 min');
+  });
+});
+
+describe('money', () => {
+  const KWH_J = 3.6e6;
+  const cost = (kWh: number | null, interval: [number, number] | null, currency = 'EUR') =>
+    figureText(
+      formatMoney(
+        kWh && kWh * KWH_J,
+        interval && [interval[0] * KWH_J, interval[1] * KWH_J],
+        0.5,
+        currency,
+        trans
+      )
+    ).replace(/\u00a0/g, ' ');
+
+  it.each([
+    [10, [9, 11], '€5.0 ± 0.5'],
+    [1, [0.98, 1.02], '€0.500 ± 0.010'],
+    [0.01, [0.004, 0.03], '€0.0050 [0.0020, 0.0150]'],
+    [1000, [900, 1100], '€500 ± 50'],
+    [2000, [400, 3600], '€1,000 ± 800'],
+    [3, null, '€1.50']
+  ] as [number, [number, number] | null, string][])(
+    'of %d kWh %j has the digits of its interval: %s',
+    (kWh, interval, text) => {
+      expect(cost(kWh, interval)).toBe(text);
+    }
+  );
+
+  it('ends where a hundredth of a cent ends', () => {
+    expect(cost(0.0001, [0.00009, 0.00011])).toBe('< €0.0001');
+    expect(cost(0.0026, [0.00259, 0.00261])).toBe('€0.0013');
+    expect(cost(0.001, [0, 0.9])).toBe('< €0.45');
+  });
+
+  it('follows its currency', () => {
+    expect(cost(10, [9, 11], 'JPY')).toBe('¥5.0 ± 0.5');
+    expect(cost(10, [9, 11], 'not one')).toBe('5.0 not one ± 0.5');
+  });
+
+  it('of what is not known is not known', () => {
+    expect(cost(null, null)).toBe('–');
+  });
+});
+
+describe('figures derived from an energy', () => {
+  it('power over a time has the digits of the energy’s interval', () => {
+    expect(figureText(formatMeanPower(700, [660, 740], 2, trans))).toBe('350 ± 20 W');
+    expect(figureText(formatMeanPower(700, [660, 740], 0, trans))).toBe('–');
+    expect(figureText(formatMeanPower(null, null, 2, trans))).toBe('–');
+  });
+
+  it('a carbon intensity has the digits of its own', () => {
+    expect(figureText(formatIntensity(475.3, [39, 812], trans))).toBe('480 [40, 810] g CO₂e/kWh');
+    expect(figureText(formatIntensity(56.2, [50.1, 62.3], trans))).toBe('56 ± 6 g CO₂e/kWh');
+  });
+
+  it('what somebody has set is exact, with two digits or more', () => {
+    expect(formatSetEnergy(5000)).toEqual(['5.0', 'kJ']);
+    expect(formatSetEnergy(1234)).toEqual(['1.234', 'kJ']);
+    expect(formatSetEnergy(500)).toEqual(['500', 'J']);
+    expect(formatSetEnergy(5400, 'watt-hour')).toEqual(['1.5', 'Wh']);
   });
 });
