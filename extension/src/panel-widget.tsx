@@ -6,7 +6,9 @@ import * as React from 'react';
 import type { Environment } from './components/environment';
 import { Panel } from './components/panel';
 import { leafIcon } from './icon';
+import { LedgerModel } from './ledger';
 import { Pace } from './pace';
+import type { EnergyServer } from './server';
 import { panelState, POWER_FRESH_AFTER_RUN_S, POWER_FRESH_S } from './state';
 import type { INotebookStreams, IPreferences } from './tokens';
 
@@ -17,6 +19,7 @@ export interface EnergyPanelOptions {
   preferences: IPreferences;
   trans: TranslationBundle;
   actions: Environment['actions'];
+  server: EnergyServer;
 }
 
 export class EnergyPanel extends ReactWidget {
@@ -27,11 +30,20 @@ export class EnergyPanel extends ReactWidget {
   /** What was drawn last, apart from figures. */
   private _drawn = '';
   private _aging: number | null = null;
+  private _cellOrder: readonly string[] = [];
+  private readonly _ledger: LedgerModel;
 
-  constructor({ streams, preferences, trans, actions }: EnergyPanelOptions) {
+  constructor({ streams, preferences, trans, actions, server }: EnergyPanelOptions) {
     super();
     this._streams = streams;
-    this._environment = { trans, actions, theme: '', preferences: preferences.current };
+    this._ledger = new LedgerModel(server, () => this.isVisible && !document.hidden);
+    this._environment = {
+      trans,
+      actions,
+      theme: '',
+      preferences: preferences.current,
+      ledger: this._ledger
+    };
     this._pace = new Pace({
       draw: () => this.update(),
       isSeen: () => this.isVisible,
@@ -58,6 +70,7 @@ export class EnergyPanel extends ReactWidget {
 
   override dispose(): void {
     this._pace.dispose();
+    this._ledger.dispose();
     window.clearTimeout(this._aging ?? undefined);
     super.dispose();
   }
@@ -74,7 +87,6 @@ export class EnergyPanel extends ReactWidget {
 
   protected override render(): React.JSX.Element {
     const { notebook, current } = this._streams;
-    const cells = notebook?.content.model?.cells;
     this._drawn = this._subject();
     this._drawAgainWhenPowerIsOld();
     return (
@@ -85,10 +97,23 @@ export class EnergyPanel extends ReactWidget {
           facts: current?.facts ?? null,
           failure: current?.failure ?? null,
           isLoading: current?.isLoading ?? false,
-          cellOrder: cells ? Array.from(cells, cell => cell.id) : []
+          cellOrder: this._currentOrder()
         }}
       />
     );
+  }
+
+  /** Ids of the notebook's cells; the same array as long as it holds, so that nothing is sorted again. */
+  private _currentOrder(): readonly string[] {
+    const cells = this._streams.notebook?.content.model?.cells;
+    const ids = cells ? Array.from(cells, cell => cell.id) : [];
+    const isSame =
+      ids.length === this._cellOrder.length &&
+      ids.every((id, index) => id === this._cellOrder[index]);
+    if (!isSame) {
+      this._cellOrder = ids;
+    }
+    return this._cellOrder;
   }
 
   /** Whether more than figures has changed since the panel was drawn. */

@@ -15,6 +15,8 @@ export class EnergySession {
   private _totals: TotalsMessage | null = null;
   private _power: PowerMessage | null = null;
   private _powerArrived_ms = -Infinity;
+  private _cellsRevision = 0;
+  private readonly _running = new Set<string>();
 
   /**
    * @param id - The kernel's name for the session.
@@ -48,8 +50,13 @@ export class EnergySession {
     return this._cells;
   }
 
+  /** Grows with every change of a cell. */
+  get cellsRevision(): number {
+    return this._cellsRevision;
+  }
+
   get isRunning(): boolean {
-    return [...this._cells.values()].some(cell => cell.status === 'running');
+    return this._running.size > 0;
   }
 
   /** Take a message of the stream; false where a later one has already come. */
@@ -92,7 +99,7 @@ export class EnergySession {
         this._totals = message;
         break;
       case 'cell':
-        this._cells.set(message.cell_id, message);
+        this._keepCell(message);
         if (this._cells.size > MAX_CELLS) {
           this._forgetOldestCell();
         }
@@ -100,10 +107,21 @@ export class EnergySession {
     }
   }
 
+  private _keepCell(message: CellMessage): void {
+    this._cells.set(message.cell_id, message);
+    this._cellsRevision += 1;
+    if (message.status === 'running') {
+      this._running.add(message.cell_id);
+    } else {
+      this._running.delete(message.cell_id);
+    }
+  }
+
   private _forgetOldestCell(): void {
     const [oldest] = this._cells.keys();
     if (oldest !== undefined) {
       this._cells.delete(oldest);
+      this._running.delete(oldest);
       this._lastSeq.delete(`cell ${oldest}`);
     }
   }

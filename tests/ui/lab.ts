@@ -10,6 +10,9 @@ import { expect, type Locator } from '@playwright/test';
 
 export { expect };
 
+/** What the browser itself writes of a request that a test has refused; the panel shows it as a state. */
+const REFUSED = /^Failed to load resource.*greenllm\/api\//;
+
 export type Lab = IJupyterLabPageFixture;
 
 declare global {
@@ -163,5 +166,5 @@ function notebookOf(cells: readonly string[], kernel: string): string {
 }
 
 function isOurs(text: string): boolean {
-  return /greenllm/i.test(text);
+  return /greenllm/i.test(text) && !REFUSED.test(text);
 }

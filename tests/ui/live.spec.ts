@@ -51,7 +51,7 @@ test('a cell’s energy adds up over its runs', async ({ page, tmpPath }) => {
   await expect(row).not.toContainText('running');
   const once = await energyOf(row);
   await runCell(page, 1);
-  await expect(row).toContainText('2 runs');
+  await expect(row).toContainText('2×');
   await expect.poll(() => energyOf(row)).toBeGreaterThan(once * 1.2);
 });
 

@@ -1,183 +1,160 @@
-/** The table of cells: what each has cost, over all its runs. */
-import type { TranslationBundle } from '@jupyterlab/translation';
+/** The table of cells: what each has cost, over all its runs, in any order. */
 import * as React from 'react';
-import { formatDuration, formatEmissions, formatEnergy } from '../format';
+import { CellOrder, HOTTEST_FIRST, NOTEBOOK_ORDER, type Sorting } from '../cell-order';
 import type { CellMessage } from '../messages';
+import { CellRow } from './cell-row';
+import { CopyCells } from './copy-cells';
 import { useEnvironment } from './environment';
-import { FigureText } from './figure';
-import { netFigures, netLines } from './net';
-import { ProvenanceChip } from './provenance';
-
-type Order = 'notebook' | 'energy';
+import { ExportLinks } from './export';
+import { Rows } from './rows';
+import { SortableNames } from './sortable-names';
 
 export interface CellTableProps {
+  sessionId: string;
   cells: ReadonlyMap<string, CellMessage>;
-  /** Ids of the notebook's cells, in its order. */
+  /** Grows with every change in `cells`, which stays the same map. */
+  revision: number;
+  /** Ids of the notebook's cells, in its order; the same array as long as it holds. */
   order: readonly string[];
 }
 
-export function CellTable({ cells, order }: CellTableProps): React.JSX.Element {
+/** Drawn again only when a cell has changed, not with every message. */
+export const CellTable = React.memo(function CellTable(props: CellTableProps) {
+  const { sessionId, cells, revision, order } = props;
   const { trans } = useEnvironment();
-  const [by, setBy] = React.useState<Order>('notebook');
-  const places = new Map(order.map((id, index) => [id, index]));
-  const rows = sorted([...cells.values()], by, places);
-  const most_j = Math.max(...rows.map(cell => cell.energy_j ?? 0));
+  const [sorting, setSorting] = React.useState(NOTEBOOK_ORDER);
+  const [active, setActive] = React.useState<string | null>(null);
+  const table = React.useRef<HTMLDivElement>(null);
+  const places = React.useMemo(() => new Map(order.map((id, index) => [id, index])), [order]);
+  const ids = useSortedIds(cells, revision, places, sorting);
+  const { most_j, sum_j } = React.useMemo(() => extentOf(cells), [cells, revision]);
+  const activeIndex = active === null ? -1 : ids.indexOf(active);
+  const isHottestFirst = sorting.by === 'energy' && sorting.isDescending;
+
+  const isMoving = React.useRef(false);
+  // Once the row is in the page.
+  React.useLayoutEffect(() => {
+    if (isMoving.current && active !== null) {
+      isMoving.current = false;
+      rowIn(table.current, active)?.querySelector('button')?.focus();
+    }
+  }, [active]);
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    const target = targetOf(event.key, Math.max(0, activeIndex), ids.length);
+    if (target !== null) {
+      event.preventDefault();
+      isMoving.current = true;
+      setActive(ids[Math.max(0, Math.min(ids.length - 1, target))] ?? null);
+    }
+  };
   return (
     <section className="greenllm-Cells" aria-label={trans.__('Cells')}>
       <div className="greenllm-Cells-head">
         <h3>{trans.__('Cells')}</h3>
         <button
           className="greenllm-Cells-order"
-          aria-pressed={by === 'energy'}
+          aria-pressed={isHottestFirst}
           title={trans.__('Cells that took most energy first')}
-          onClick={() => setBy(by === 'energy' ? 'notebook' : 'energy')}
+          onClick={() => setSorting(isHottestFirst ? NOTEBOOK_ORDER : HOTTEST_FIRST)}
         >
           {trans.__('Most energy first')}
         </button>
       </div>
-      <div role="table" aria-label={trans.__('Energy and emissions of each cell')}>
-        <HeaderRow />
-        <div role="rowgroup">
-          {rows.map(cell => (
-            <CellRow
-              key={cell.cell_id}
-              cell={cell}
-              percent={most_j > 0 ? Math.round((100 * (cell.energy_j ?? 0)) / most_j) : 0}
-              isThere={places.has(cell.cell_id)}
-            />
-          ))}
-        </div>
+      <div
+        ref={table}
+        role="table"
+        className="greenllm-Cells-table"
+        data-sorted={sorting.by}
+        aria-label={trans.__('Energy and emissions of each cell')}
+        aria-rowcount={ids.length + 1}
+      >
+        <Rows
+          count={ids.length}
+          order={`${sorting.by} ${sorting.isDescending}`}
+          kept={activeIndex}
+          onKeyDown={onKeyDown}
+          names={<SortableNames sorting={sorting} onSort={setSorting} />}
+          row={(index, top_px) => {
+            const cell = cells.get(ids[index] ?? '');
+            return (
+              cell && (
+                <CellRow
+                  key={cell.cell_id}
+                  cell={cell}
+                  index={index}
+                  top_px={top_px}
+                  percentOfMost={percent(cell.energy_j, most_j)}
+                  part={ids.length > 1 ? partOf(cell.energy_j, sum_j) : null}
+                  isThere={places.has(cell.cell_id)}
+                  isTabStop={index === Math.max(0, activeIndex)}
+                  onFocus={setActive}
+                />
+              )
+            );
+          }}
+        />
+      </div>
+      <div className="greenllm-Cells-foot">
+        <CopyCells cells={cells} ids={ids} />
+        <ExportLinks sessionId={sessionId} />
       </div>
     </section>
   );
-}
-
-function HeaderRow(): React.JSX.Element {
-  const { trans } = useEnvironment();
-  const names = [
-    trans.__('Cell'),
-    trans.__('Status'),
-    trans.__('Energy'),
-    trans.__('Emissions'),
-    trans.__('Runs'),
-    trans.__('Provenance')
-  ];
-  return (
-    <div role="rowgroup" className="greenllm-Cells-names">
-      <div role="row" className="greenllm-Cell">
-        {names.map(name => (
-          <span key={name} role="columnheader">
-            {name}
-          </span>
-        ))}
-      </div>
-    </div>
-  );
-}
-
-interface CellRowProps {
-  cell: CellMessage;
-  /** Its energy in percent of the largest in the table. */
-  percent: number;
-  isThere: boolean;
-}
-
-/** Drawn again only when its own message has changed. */
-const CellRow = React.memo(function CellRow({ cell, percent, isThere }: CellRowProps) {
-  const { trans, preferences, actions } = useEnvironment();
-  const unit = preferences.energyUnit;
-  const isRunning = cell.status === 'running';
-  const energy = formatEnergy(cell.energy_j, cell.interval_j, trans, unit);
-  const beside = netFigures(
-    cell,
-    [cell.energy_j, cell.interval_j],
-    new Date(cell.at_ms),
-    trans,
-    unit
-  );
-  const detail = [energy.detail, ...netLines(beside, trans)].join('\n');
-  const emissions = formatEmissions(cell.mass_gco2e, cell.interval_gco2e, trans);
-  return (
-    <div
-      role="row"
-      className="greenllm-Cell"
-      data-status={cell.status}
-      data-cell-id={cell.cell_id}
-      style={{ '--greenllm-share': `${percent}%` } as React.CSSProperties}
-    >
-      <span role="cell" className="greenllm-Cell-name">
-        <button
-          disabled={!isThere}
-          title={nameTitle(cell, isThere, trans)}
-          onClick={() => actions.goToCell(cell.cell_id)}
-        >
-          <span className="greenllm-Cell-count">{isRunning ? '[*]' : countOf(cell)}</span>
-          <span className="greenllm-Cell-text">{nameWithoutCount(cell.name)}</span>
-        </button>
-      </span>
-      <span role="cell" className="greenllm-Cell-status">
-        {statusName(cell.status, trans)}
-      </span>
-      <span role="cell" className="greenllm-Cell-energy">
-        <FigureText figure={{ ...energy, detail }} />
-      </span>
-      <span role="cell" className="greenllm-Cell-emissions">
-        <FigureText figure={{ ...emissions, spread: '' }} />
-      </span>
-      <span
-        role="cell"
-        className="greenllm-Cell-runs"
-        data-once={cell.runs === 1}
-        title={runsTitle(cell, trans)}
-      >
-        {trans._n('%1 run', '%1 runs', cell.runs)}
-      </span>
-      <span role="cell" className="greenllm-Cell-provenance">
-        <ProvenanceChip provenance={cell.provenance} trans={trans} />
-      </span>
-    </div>
-  );
 });
 
-function statusName(status: CellMessage['status'], trans: TranslationBundle): string {
-  switch (status) {
-    case 'running':
-      return trans.__('running');
-    case 'error':
-      return trans.__('error');
-    case 'interrupted':
-      return trans.__('interrupted');
-    case 'ok':
-      return '';
+function useSortedIds(
+  cells: ReadonlyMap<string, CellMessage>,
+  revision: number,
+  places: ReadonlyMap<string, number>,
+  sorting: Sorting
+): readonly string[] {
+  const [order] = React.useState(() => new CellOrder());
+  return React.useMemo(
+    () => order.ids(cells, places, sorting),
+    [order, cells, revision, places, sorting]
+  );
+}
+
+function extentOf(cells: ReadonlyMap<string, CellMessage>): { most_j: number; sum_j: number } {
+  let [most_j, sum_j] = [0, 0];
+  for (const { energy_j } of cells.values()) {
+    most_j = Math.max(most_j, energy_j ?? 0);
+    sum_j += energy_j ?? 0;
+  }
+  return { most_j, sum_j };
+}
+
+function percent(energy_j: number | null, of_j: number): number {
+  return of_j > 0 ? Math.round((100 * Math.max(0, energy_j ?? 0)) / of_j) : 0;
+}
+
+/** Rounded as it is told, so that a row is not drawn again for less. */
+function partOf(energy_j: number | null, sum_j: number): number | null {
+  return energy_j === null || !(sum_j > 0) ? null : Math.round((1000 * energy_j) / sum_j) / 1000;
+}
+
+/** Where a key leads from a row; null where it leads nowhere. */
+function targetOf(key: string, index: number, count: number): number | null {
+  switch (key) {
+    case 'ArrowDown':
+      return index + 1;
+    case 'ArrowUp':
+      return index - 1;
+    case 'PageDown':
+      return index + 10;
+    case 'PageUp':
+      return index - 10;
+    case 'Home':
+      return 0;
+    case 'End':
+      return count - 1;
+    default:
+      return null;
   }
 }
 
-function sorted(
-  cells: CellMessage[],
-  by: Order,
-  places: ReadonlyMap<string, number>
-): CellMessage[] {
-  const place = (cell: CellMessage) => places.get(cell.cell_id) ?? Infinity;
-  const inOrder = cells.sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
-  return by === 'notebook'
-    ? inOrder
-    : inOrder.sort((a, b) => (b.energy_j ?? -1) - (a.energy_j ?? -1));
-}
-
-function countOf(cell: CellMessage): string {
-  return `[${cell.execution_count ?? ' '}]`;
-}
-
-/** The kernel puts the count before the words; here it has a column of its own. */
-function nameWithoutCount(name: string): string {
-  return name.replace(/^\[[\d* ]*\]\s*/, '');
-}
-
-function nameTitle(cell: CellMessage, isThere: boolean, trans: TranslationBundle): string {
-  return isThere ? cell.name : trans.__('%1 (not a cell of this notebook)', cell.name);
-}
-
-function runsTitle(cell: CellMessage, trans: TranslationBundle): string {
-  const last = formatEnergy(cell.last_energy_j, cell.last_interval_j, trans);
-  return trans.__('%1 in all; last run: %2', formatDuration(cell.duration_s, trans), last.detail);
+/** By its data, not by a selector: a cell's id may be any text. */
+function rowIn(table: HTMLElement | null, id: string): HTMLElement | undefined {
+  const rows = table?.querySelectorAll<HTMLElement>('[data-cell-id]') ?? [];
+  return [...rows].find(row => row.dataset.cellId === id);
 }

@@ -1,6 +1,7 @@
 /** What every part of the panel needs: words, preferences, and what the user can make happen. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import type { LedgerModel } from '../ledger';
 import type { Preferences } from '../preferences';
 
 export interface Actions {
@@ -22,6 +23,8 @@ export interface Environment {
   /** Changes with the theme: what is drawn on a canvas has to be drawn again. */
   readonly theme: string;
   readonly actions: Actions;
+  /** What the server's ledger tells; null where no server is asked. */
+  readonly ledger: LedgerModel | null;
 }
 
 const EnvironmentContext = React.createContext<Environment | null>(null);

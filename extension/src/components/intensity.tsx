@@ -1,8 +1,10 @@
 /** How a joule becomes a gram: the carbon intensity, its place and its source. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { formatIntensity } from '../format';
 import type { CarbonIntensity, HelloMessage } from '../messages';
 import { useEnvironment } from './environment';
+import { FigureText } from './figure';
 
 /** What a provider calls the place where none is known. */
 const WORLD = 'world';
@@ -20,7 +22,12 @@ export function Intensity({ hello }: { hello: HelloMessage }): React.JSX.Element
         <Source intensity={intensity} />
       ) : (
         <p className="greenllm-Note">
-          {trans.__('None is known for this machine, so emissions are unavailable.')}
+          {trans.__('None is known for this machine, so emissions are unavailable.')} <SetPlace />
+        </p>
+      )}
+      {hello.preferences_error && (
+        <p className="greenllm-Note greenllm-Intensity-problem">
+          {trans.__('The place in the settings is not in force: %1', hello.preferences_error)}
         </p>
       )}
     </section>
@@ -29,25 +36,34 @@ export function Intensity({ hello }: { hello: HelloMessage }): React.JSX.Element
 
 function Source({ intensity }: { intensity: CarbonIntensity }): React.JSX.Element {
   const { trans } = useEnvironment();
-  const interval = intensity.interval_gco2e_per_kwh;
-  const value = String(Math.round(intensity.value_gco2e_per_kwh));
-  const spread = interval ? ` [${Math.round(interval[0])}, ${Math.round(interval[1])}]` : '';
+  const { value_gco2e_per_kwh, interval_gco2e_per_kwh, place, source, vintage } = intensity;
   return (
     <>
       <p>
-        {trans.__('%1 g CO₂e/kWh', `${value}${spread}`)} · {placeName(intensity.place, trans)}
+        <FigureText figure={formatIntensity(value_gco2e_per_kwh, interval_gco2e_per_kwh, trans)} />{' '}
+        · <bdi>{placeName(place, trans)}</bdi>
       </p>
       <p className="greenllm-Note">
-        {intensity.source} {intensity.vintage}
+        <bdi>{source}</bdi> {vintage}
       </p>
-      {isWorld(intensity.place) && (
+      {isWorld(place) && (
         <p className="greenllm-Note">
           {trans.__(
-            'Where this machine stands is never looked up: set place in greenllm.toml, or GREENLLM_PLACE.'
-          )}
+            'Where this machine stands is never looked up. Name it for emissions with a narrower interval: in the settings, in greenllm.toml, or in GREENLLM_PLACE.'
+          )}{' '}
+          <SetPlace />
         </p>
       )}
     </>
+  );
+}
+
+function SetPlace(): React.JSX.Element {
+  const { trans, actions } = useEnvironment();
+  return (
+    <button className="greenllm-Button" onClick={() => actions.openSettings()}>
+      {trans.__('Set the place…')}
+    </button>
   );
 }
 

@@ -6,11 +6,14 @@ import type { MeasureFailure } from '../stream';
 import { CellTable } from './cells';
 import { ChannelList } from './channels';
 import { Charts } from './charts';
+import { EarlierSessions } from './earlier';
 import { EnvironmentProvider, useEnvironment, type Environment } from './environment';
 import { Intensity } from './intensity';
 import { EstimatesNotice, MeasuringOffNotice, Meters, Warnings } from './notices';
 import { PowerNow } from './power';
+import { Stages } from './stages';
 import { StateNote } from './states';
+import { Sums } from './sums';
 import { Totals } from './totals';
 
 export interface PanelView {
@@ -39,11 +42,29 @@ export function Panel({ view }: { view: PanelView }): React.JSX.Element {
         {state !== 'measured' && (
           <StateNote state={state} failure={view.failure} isLoading={view.isLoading} />
         )}
-        {session && (
+        {session ? (
           <SessionFigures key={session.id} session={session} cellOrder={view.cellOrder} />
+        ) : (
+          <Ledger />
         )}
       </div>
     </EnvironmentProvider>
+  );
+}
+
+/** What has been measured before, where nothing is being measured. */
+function Ledger(): React.JSX.Element | null {
+  const { trans, ledger } = useEnvironment();
+  return (
+    ledger && (
+      <>
+        <section aria-label={trans.__('Measured so far')}>
+          <h3>{trans.__('Measured so far')}</h3>
+          <Sums session={null} />
+        </section>
+        <EarlierSessions currentId={null} />
+      </>
+    )
   );
 }
 
@@ -68,6 +89,13 @@ function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
         <section aria-label={trans.__('Now and in this session')}>
           <PowerNow session={session} state={state} />
           {totals && <Totals totals={totals} hello={hello} />}
+          <Sums
+            session={{
+              id: session.id,
+              host: hello?.host ?? '',
+              endedRuns: (totals?.runs ?? 0) - (session.isRunning ? 1 : 0)
+            }}
+          />
         </section>
       )}
       {(hasChannels || power !== null) && (
@@ -76,8 +104,17 @@ function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
           <ChannelList session={session} state={state} />
         </section>
       )}
-      {cells.size > 0 && <CellTable cells={cells} order={cellOrder} />}
+      {cells.size > 0 && (
+        <CellTable
+          sessionId={session.id}
+          cells={cells}
+          revision={session.cellsRevision}
+          order={cellOrder}
+        />
+      )}
+      {totals?.stages && <Stages stages={totals.stages} />}
       {hello && <Intensity hello={hello} />}
+      <EarlierSessions currentId={session.id} />
       {hello && <Meters hello={hello} isListed={!allEstimated} />}
     </>
   );

@@ -1,7 +1,14 @@
 /** What the session has cost so far. */
 import * as React from 'react';
-import { formatDuration, formatEmissions, formatEnergy, formatPercent } from '../format';
+import {
+  formatDuration,
+  formatEmissions,
+  formatEnergy,
+  formatMoney,
+  formatPercent
+} from '../format';
 import type { HelloMessage, TotalsMessage } from '../messages';
+import { BudgetBar } from './budget';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
 import { howToKnowNet, listText, netFigures, whoseNet } from './net';
@@ -17,6 +24,16 @@ export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
   const unit = preferences.energyUnit;
   const energy = formatEnergy(totals.energy_j, totals.interval_j, trans, unit);
   const emissions = formatEmissions(totals.mass_gco2e, totals.interval_gco2e, trans);
+  const cost =
+    preferences.price.perKWh === null
+      ? null
+      : formatMoney(
+          totals.energy_j,
+          totals.interval_j,
+          preferences.price.perKWh,
+          preferences.price.currency,
+          trans
+        );
   const beside = netFigures(
     totals,
     [totals.energy_j, totals.interval_j],
@@ -56,7 +73,22 @@ export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
             <FigureText figure={emissions} />
           </dd>
         </div>
+        {cost && (
+          <div>
+            <dt>{trans.__('Cost')}</dt>
+            <dd className="greenllm-Totals-cost">
+              <FigureText figure={cost} />
+            </dd>
+          </div>
+        )}
       </dl>
+      {typeof totals.budget_j === 'number' && (
+        <BudgetBar
+          energy_j={totals.energy_j}
+          interval_j={totals.interval_j}
+          budget_j={totals.budget_j}
+        />
+      )}
       <p className="greenllm-Totals-line">
         <ProvenanceChip
           provenance={totals.provenance}

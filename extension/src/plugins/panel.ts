@@ -14,6 +14,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { actionsFor } from '../actions';
 import { leafIcon } from '../icon';
 import { EnergyPanel, PANEL_ID } from '../panel-widget';
+import { energyServer } from '../server';
 import { panelState } from '../state';
 import { INotebookStreams, IPreferences } from '../tokens';
 
@@ -50,7 +51,8 @@ function activate(
     streams,
     trans,
     preferences,
-    actions: actionsFor(app, streams, sessionDialogs)
+    actions: actionsFor(app, streams, sessionDialogs),
+    server: energyServer(app.serviceManager.serverSettings)
   });
   app.shell.add(panel, 'right', { rank: RANK, type: 'GreenLLM' });
   restorer?.add(panel, PANEL_ID);

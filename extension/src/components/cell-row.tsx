@@ -1,0 +1,164 @@
+/** One cell in the table of cells. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+import { budgetState } from '../budget';
+import {
+  formatDuration,
+  formatEmissions,
+  formatEnergy,
+  formatMeanPower,
+  formatPercent,
+  formatSetEnergy,
+  type EnergyUnit
+} from '../format';
+import type { CellMessage } from '../messages';
+import { useEnvironment } from './environment';
+import { FigureText } from './figure';
+import { netFigures, netLines } from './net';
+import { ProvenanceChip } from './provenance';
+
+export interface CellRowProps {
+  cell: CellMessage;
+  /** Its place in the table, from 0. */
+  index: number;
+  top_px: number;
+  /** Its energy in percent of the largest in the table: the bar. */
+  percentOfMost: number;
+  /** Its energy as a part of all cells' (1); null where it is not known. */
+  part: number | null;
+  /** Whether it is still in the notebook. */
+  isThere: boolean;
+  /** Whether the tab key leads here; arrow keys lead to the others. */
+  isTabStop: boolean;
+  onFocus: (cellId: string) => void;
+}
+
+/** Drawn again only when its own message, or its place, has changed. */
+export const CellRow = React.memo(function CellRow(props: CellRowProps) {
+  const { cell, index, top_px, percentOfMost, part, isThere, isTabStop, onFocus } = props;
+  const { trans, preferences, actions } = useEnvironment();
+  const { energyUnit: unit } = preferences;
+  const isRunning = cell.status === 'running';
+  const energy = formatEnergy(cell.energy_j, cell.interval_j, trans, unit);
+  const emissions = formatEmissions(cell.mass_gco2e, cell.interval_gco2e, trans);
+  const power = formatMeanPower(cell.energy_j, cell.interval_j, cell.duration_s, trans);
+  return (
+    <div
+      role="row"
+      className="greenllm-Cell"
+      aria-rowindex={index + 2}
+      data-status={cell.status}
+      data-cell-id={cell.cell_id}
+      style={
+        { insetBlockStart: top_px, '--greenllm-share': `${percentOfMost}%` } as React.CSSProperties
+      }
+    >
+      <span role="cell" className="greenllm-Cell-name">
+        <button
+          aria-disabled={!isThere}
+          tabIndex={isTabStop ? 0 : -1}
+          title={nameTitle(cell, isThere, trans)}
+          onFocus={() => onFocus(cell.cell_id)}
+          onClick={() => isThere && actions.goToCell(cell.cell_id)}
+        >
+          <span className="greenllm-Cell-count">{isRunning ? '[*]' : countOf(cell)}</span>
+          <bdi className="greenllm-Cell-text">{nameWithoutCount(cell.name)}</bdi>
+        </button>
+      </span>
+      <span role="cell" className="greenllm-Cell-status">
+        {statusText(cell, trans)}
+      </span>
+      <span role="cell" className="greenllm-Cell-energy">
+        <FigureText figure={{ ...energy, detail: energyDetail(cell, part, trans, unit) }} />
+      </span>
+      <span role="cell" className="greenllm-Cell-emissions">
+        <FigureText figure={{ ...emissions, spread: '' }} />
+      </span>
+      <span
+        role="cell"
+        className="greenllm-Cell-runs"
+        data-once={cell.runs === 1}
+        title={runsTitle(cell, trans, unit)}
+      >
+        {trans.__('%1×', cell.runs)}
+      </span>
+      <span role="cell" className="greenllm-Cell-time">
+        {formatDuration(cell.duration_s, trans)}
+      </span>
+      <span role="cell" className="greenllm-Cell-power">
+        <FigureText figure={{ ...power, spread: '' }} />
+      </span>
+      <span role="cell" className="greenllm-Cell-provenance">
+        <ProvenanceChip provenance={cell.provenance} trans={trans} />
+      </span>
+    </div>
+  );
+});
+
+/** The kernel puts the count before the words; here it has a column of its own. */
+export function nameWithoutCount(name: string): string {
+  return name.replace(/^\[[\d* ]*\]\s*/, '');
+}
+
+export function countOf(cell: CellMessage): string {
+  return `[${cell.execution_count ?? ' '}]`;
+}
+
+/** What to know of the latest run: that it goes on, how it ended, or that it drew too much. */
+export function statusText(cell: CellMessage, trans: TranslationBundle): string {
+  switch (cell.status) {
+    case 'running':
+      return trans.__('running');
+    case 'error':
+      return trans.__('error');
+    case 'interrupted':
+      return trans.__('interrupted');
+    case 'ok':
+      return budgetText(cell, trans);
+  }
+}
+
+function budgetText(cell: CellMessage, trans: TranslationBundle): string {
+  switch (budgetState(cell.last_energy_j, cell.last_interval_j, cell.budget_j ?? null)) {
+    case 'exceeded':
+      return trans.__('over budget');
+    case 'perhaps exceeded':
+      return trans.__('perhaps over budget');
+    default:
+      return '';
+  }
+}
+
+function energyDetail(
+  cell: CellMessage,
+  part: number | null,
+  trans: TranslationBundle,
+  unit: EnergyUnit
+): string {
+  const { energy_j, interval_j, budget_j = null } = cell;
+  const beside = netFigures(cell, [energy_j, interval_j], new Date(cell.at_ms), trans, unit);
+  const budget = budget_j === null ? null : formatSetEnergy(budget_j, unit);
+  return [
+    formatEnergy(energy_j, interval_j, trans, unit).detail,
+    part !== null && trans.__('%1 of all cells', formatPercent(part, trans)),
+    budget && trans.__('budget of a run: %1 %2', ...budget),
+    ...netLines(beside, trans)
+  ]
+    .filter(line => typeof line === 'string')
+    .join('\n');
+}
+
+function nameTitle(cell: CellMessage, isThere: boolean, trans: TranslationBundle): string {
+  return isThere ? cell.name : trans.__('%1 (not a cell of this notebook)', cell.name);
+}
+
+function runsTitle(cell: CellMessage, trans: TranslationBundle, unit: EnergyUnit): string {
+  const last = formatEnergy(cell.last_energy_j, cell.last_interval_j, trans, unit);
+  return trans._n(
+    '%1 run, %2 in all; last run: %3',
+    '%1 runs, %2 in all; last run: %3',
+    cell.runs,
+    formatDuration(cell.duration_s, trans),
+    last.detail
+  );
+}

@@ -1,0 +1,41 @@
+/** Downloads of what the ledger holds: of one session, or of everything. */
+import * as React from 'react';
+import type { ExportFormat } from '../server';
+import { useEnvironment } from './environment';
+import { useHistory } from './ledger-hooks';
+
+const FORMATS: readonly (readonly [ExportFormat, string])[] = [
+  ['csv', 'CSV'],
+  ['json', 'JSON'],
+  ['parquet', 'Parquet']
+];
+
+/** @param sessionId - null: of everything. */
+export function ExportLinks(props: { sessionId: string | null }): React.JSX.Element | null {
+  const { sessionId } = props;
+  const { trans, ledger, actions } = useEnvironment();
+  const { failure } = useHistory();
+  if (!ledger || failure?.reason === 'absent' || failure?.reason === 'not allowed') {
+    return null;
+  }
+  const label = sessionId === null ? trans.__('Download everything') : trans.__('Download');
+  return (
+    <span className="greenllm-Export" role="group" aria-label={label}>
+      <span>{label}</span>
+      {FORMATS.map(([format, name]) => (
+        <button
+          key={format}
+          className="greenllm-Button"
+          title={
+            sessionId === null
+              ? trans.__('All runs in the ledger, as %1', name)
+              : trans.__('The runs of this session, as %1', name)
+          }
+          onClick={() => actions.download(ledger.exportUrl(format, sessionId))}
+        >
+          {name}
+        </button>
+      ))}
+    </span>
+  );
+}
