@@ -153,12 +153,16 @@ export class KernelStream implements IDisposable {
 
   private _take(event: StreamMessage): void {
     const known = this._session?.id === event.session_id;
+    const before = this._session?.hello?.intensity;
     const session = this._enter(event.session_id);
     if (!session?.accept(event)) {
       return;
     }
     const cameInTheMiddle = !known && event.seq > 1;
-    if (cameInTheMiddle) {
+    // Emissions of cells that are over are not told again: they are asked for.
+    const after = event.kind === 'hello' ? event.intensity : null;
+    const hasMoved = known && before && after && JSON.stringify(before) !== JSON.stringify(after);
+    if (cameInTheMiddle || hasMoved) {
       void this._join();
     }
     this._changed.emit();

@@ -230,6 +230,30 @@ describe('a stream', () => {
     expect(stream.session?.isRunning).toBe(false);
   });
 
+  it('asks anew for emissions when the carbon intensity in force becomes another one', async () => {
+    const at = (place: string, value: number) => ({
+      value_gco2e_per_kwh: value,
+      interval_gco2e_per_kwh: [0.8 * value, 1.2 * value] as [number, number],
+      place,
+      source: 'a test',
+      vintage: '2025'
+    });
+    const kernel = new FakeKernel();
+    kernel.snapshots = [snapshot([hello({ intensity: at('world', 480) }), cell()])];
+    const { stream, context } = follow(kernel);
+    await soon();
+    expect(kernel.requests).toEqual([0]);
+    context.say(hello({ seq: 5, intensity: at('world', 480) }));
+    await soon();
+    expect(kernel.requests).toEqual([0]);
+    const moved = [hello({ seq: 7, intensity: at('FR', 56) }), cell({ seq: 8, mass_gco2e: 0.001 })];
+    kernel.snapshots = [snapshot(moved)];
+    context.say(hello({ seq: 6, intensity: at('FR', 56) }));
+    await soon();
+    expect(kernel.requests).toEqual([0, 0]);
+    expect(stream.session?.cells.get('cell-1')?.mass_gco2e).toBe(0.001);
+  });
+
   it('lets go of everything with its notebook', async () => {
     const kernel = new FakeKernel();
     const { stream, context } = follow(kernel);
