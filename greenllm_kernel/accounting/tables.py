@@ -45,7 +45,7 @@ def print_records(
         to.print(_cell_table(part, to.width, owner))
         if len(part.stages) > 1:
             to.print(_stage_table(part, to.width, owner))
-        for line in _lines(part):
+        for line in part_lines(part):
             to.print(line, style="dim", markup=False, soft_wrap=True)
     for record in intensity_rows(records):
         to.print(f"Carbon intensity {intensity_text(record)}", style="dim", markup=False, soft_wrap=True)
@@ -65,7 +65,7 @@ def _cell_table(part: SessionPart, width: int, owner: str) -> Table:
     else:
         columns.append((">Energy (95 %)", lambda cell: _energy(cell.sum, owner, cell.units, with_net=not is_widest)))
         if many:
-            columns.append((">Share", lambda cell: _share(cell.share)))
+            columns.append((">Share", lambda cell: share_column_text(cell.share)))
         if is_widest:
             columns += [(title, partial(_of_cell, write)) for title, write in _net_columns(part, owner)]
         columns.append((">CO2e (95 %)", lambda cell: cell.sum.mass))
@@ -87,7 +87,7 @@ def _stage_table(part: SessionPart, width: int, owner: str) -> Table:
         (">Runs", lambda row: str(row.sum.runs)),
         (">Time", lambda row: row.sum.duration),
         (">Energy (95 %)", lambda row: _energy(row.sum, owner, with_net=not is_widest)),
-        (">Share", lambda row: _share(row.share)),
+        (">Share", lambda row: share_column_text(row.share)),
         *[(title, partial(_of_stage, write)) for title, write in _net_columns(part, owner) if is_widest],
         (">CO2e (95 %)", lambda row: row.sum.mass),
         (">Mean power", lambda row: row.sum.power),
@@ -194,12 +194,14 @@ def _plain(text: str) -> Text:
     return Text(text)
 
 
-def _share(share: float | None) -> str:
+def share_column_text(share: float | None) -> str:
+    """Return a part of all cells' energy as a table has it, such as ``"71 %"``; nothing where it is not known."""
     if share is None:
         return ""
     return "< 1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
 
 
-def _lines(part: SessionPart) -> list[str]:
+def part_lines(part: SessionPart) -> list[str]:
+    """Return what is to be said below a session's tables: what is unavailable and why, and the notes."""
     unknown = [f"{row.label}: {row.note}" for row in part.channels if row.energy == "unavailable"]
     return [*(f"Unavailable: {line}" for line in unknown), *part.notes]

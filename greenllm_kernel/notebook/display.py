@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from greenllm_kernel.accounting.budget import Standing, budget_text, standing
@@ -23,8 +23,7 @@ from greenllm_kernel.accounting.notation import (
     share_text,
 )
 from greenllm_kernel.accounting.record import MIME_TYPE, ChannelEnergy, Record
-
-CELL_STYLE = "text-align:left;padding:1px 12px 1px 0"
+from greenllm_kernel.notebook.html_table import table_html
 
 
 def bundle(record: Record) -> dict[str, Any]:
@@ -40,14 +39,11 @@ def text(record: Record) -> str:
 def as_html(record: Record) -> str:
     """Return a record as HTML that needs neither scripts nor styles from elsewhere."""
     columns = _columns(record)
-    head = _row("th", [title for title, _ in columns])
-    rows = "".join(_row("td", [write(channel) for _, write in columns]) for channel in record.channels)
+    rows = [[write(channel) for _, write in columns] for channel in record.channels]
+    table = table_html([title for title, _ in columns], rows) if rows else ""
     lines = (*_net(record), *_details(record), *_basis(record))
     details = "".join(f"<div>{html.escape(line)}</div>" for line in lines)
-    return (
-        f"<details><summary>{html.escape(_headline(record))}</summary>{details}"
-        f"<table style='font-size:90%'>{head}{rows}</table></details>"
-    )
+    return f"<details><summary>{html.escape(_headline(record))}</summary>{details}{table}</details>"
 
 
 def _headline(record: Record) -> str:
@@ -163,7 +159,3 @@ def _share(channel: ChannelEnergy) -> str:
     if channel.share_j is None or channel.energy is None:
         return ""
     return share_text(channel.share_j, channel.energy)
-
-
-def _row(tag: str, cells: Sequence[str]) -> str:
-    return f"<tr>{''.join(f'<{tag} style={CELL_STYLE!r}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
