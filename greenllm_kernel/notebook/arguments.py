@@ -33,6 +33,7 @@ cell_arguments = (
         "and the cell goes on",
     ),
     argument("-o", "--output", metavar="VAR", help="put the window into this variable (VAR.record, VAR.settle())"),
+    argument("--live", action="store_true", help="show below the cell, while it runs, what it has cost so far"),
     argument("-q", "--quiet", action="store_true", help="display nothing below the cell"),
 )
 
@@ -61,12 +62,14 @@ def cell_options(magic: object, line: str) -> CellOptions:
             raise UsageError(f"--per {text}: expected UNIT=EXPR, such as --per token=n_tokens")
         _check_expression(match["unit"], match["expression"])
         per[match["unit"]] = match["expression"]
+    if found.live and found.quiet:
+        raise UsageError("--live shows a line below the cell, and -q nothing: choose one of them")
     output = found.output
     if output is not None and (not output.isidentifier() or keyword.iskeyword(output)):
         raise UsageError(f"-o {output}: expected the name of a variable")
     name = " ".join(_unquoted(word) for word in found.name) or None
     budget_j = None if found.budget is None else _budget_j(_unquoted(found.budget))
-    return CellOptions(name, _unquoted(found.stage) or None, per, output, found.quiet, budget_j)
+    return CellOptions(name, _unquoted(found.stage) or None, per, output, found.quiet, budget_j, found.live)
 
 
 def _unquoted(text: str | None) -> str:

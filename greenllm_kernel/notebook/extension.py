@@ -13,8 +13,10 @@ from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_kernel.notebook import preferences, snapshot
 from greenllm_kernel.notebook.below_cell import BelowCell
+from greenllm_kernel.notebook.cell_display import CellDisplay
 from greenllm_kernel.notebook.control import stop_answering
 from greenllm_kernel.notebook.energyit import EnergyitMagics
+from greenllm_kernel.notebook.live_line import LiveLine, live_line
 from greenllm_kernel.notebook.magics import EnergyMagics
 from greenllm_kernel.notebook.messages import Message, Messages
 from greenllm_kernel.notebook.preferences import answer_preferences
@@ -40,11 +42,11 @@ class Extension:
         self.session = Session.current()
         below_cell = BelowCell()
         self.session.budgets.say = below_cell.say
-        self.tracker = CellTracker(shell, self._measuring_session, self._show, below_cell.follow, _complain)
+        self.tracker = CellTracker(shell, self._measuring_session, self._show, below_cell.follow, self._live, _complain)
         self._kernel: Any = getattr(shell, "kernel", None)
-        self._messages = Messages(self.session, lambda: self.tracker.measures_every_cell)
+        self.messages = Messages(self.session, lambda: self.tracker.measures_every_cell)
         self._stream: Stream | None = None
-        self._shown: dict[str, Any] = {}
+        self._displays: dict[str, CellDisplay] = {}
         self._starting = threading.Lock()
         self._is_started = False
 
@@ -54,8 +56,8 @@ class Extension:
         self.shell.input_transformers_cleanup.append(energy_first_line)
         self.tracker.register()
         if self._kernel is not None:
-            answer_pages(self._kernel, self.session, self._messages)
-            answer_preferences(self._kernel, self.session, lambda: self._tell(self._messages.hello))
+            answer_pages(self._kernel, self.session, self.messages)
+            answer_preferences(self._kernel, self.session, lambda: self._tell(self.messages.hello))
         self.measure_every_cell(True)
 
     def unload(self) -> None:
@@ -73,22 +75,27 @@ class Extension:
         self.session.close()
         Session.forget(self.session)
 
+    @property
+    def has_stream(self) -> bool:
+        """Whether what is measured is told to pages, from the first measured cell on."""
+        return self._kernel is not None
+
     def measure_every_cell(self, is_wanted: bool) -> None:
         """Measure all cells from the next one on, or only those that ask for it; tell the pages."""
         self.tracker.measures_every_cell = is_wanted
-        self._tell(self._messages.hello)
+        self._tell(self.messages.hello)
 
     def set_budget(self, budget_j: float | None) -> None:
         """Set what the session is to draw at most, J, or no longer set anything; tell the pages."""
         self.session.budget_j = budget_j
-        self._tell(self._messages.totals)
+        self._tell(self.messages.totals)
 
     @hookimpl
     def greenllm_record(self, record: Record) -> None:
         """Sharpen what stands below the cell once the record is settled."""
-        show_again = self._shown.pop(record.run_id, None)
-        if show_again is not None:
-            show_again(record)
+        display = self._displays.pop(record.run_id, None)
+        if display is not None and display.can_change:
+            display.show(_bundle(record))
 
     def _tell(self, make: Callable[[], Message]) -> None:
         """Tell the pages at once what the user has changed."""
@@ -110,24 +117,28 @@ class Extension:
     def _start(self) -> None:
         self.session.plugins.register(self, "displays")
         if self._kernel is not None:
-            self._stream = Stream(self.session, self._messages, kernel_send(self._kernel))
+            self._stream = Stream(self.session, self.messages, kernel_send(self._kernel))
             self._stream.start()
 
     def _show(self, run: Run) -> None:
-        from greenllm_kernel.notebook.display import bundle
+        display = self._displays.setdefault(run.run_id, CellDisplay(self.shell, run.run_id))
+        display.show(_bundle(run.record))
+        if run.record.settled:
+            self._displays.pop(run.run_id, None)
 
-        publisher: Any = self.shell.display_pub
-        transient = {"display_id": run.run_id}
-        if self._kernel is not None:
-            header = publisher.parent_header
+    def _live(self, run: Run) -> LiveLine | None:
+        display = CellDisplay(self.shell, run.run_id)
+        line = live_line(self.shell, run, display)
+        if line is not None:
+            self._displays[run.run_id] = display  # the record comes to stand where the line stood
+        return line
 
-            def show_again(record: Record) -> None:
-                if hasattr(publisher, "set_thread_parent"):  # ipykernel 7: each thread has a parent of its own
-                    publisher.set_thread_parent(header)
-                publisher.publish(bundle(record), transient=transient, update=True)
 
-            self._shown[run.run_id] = show_again
-        publisher.publish(bundle(run.record), transient=transient)
+def _bundle(record: Record) -> dict[str, Any]:
+    """Return a record's MIME bundle; what makes it is imported late."""
+    from greenllm_kernel.notebook.display import bundle
+
+    return bundle(record)
 
 
 def _complain(sentence: str) -> None:

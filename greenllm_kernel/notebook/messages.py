@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class Messages:
         self._measures_every_cell = measures_every_cell
         self._numbers = itertools.count(1)
         self._powers: deque[Message] = deque(maxlen=KEPT_POWERS)
+        self._watchers: list[threading.Event] = []
 
     def hello(self) -> Message:
         """Who measures, and with what."""
@@ -122,6 +124,19 @@ class Messages:
         lookup = session.intensity_lookup
         intensity = lookup.is_known, lookup.found, lookup.problem
         return f"{session.sampler.has_found} {intensity} {channels} {len(session.warnings)}"
+
+    def watch(self, event: threading.Event) -> None:
+        """Set ``event`` from now on whenever a message was sent: something has changed."""
+        self._watchers.append(event)
+
+    def unwatch(self, event: threading.Event) -> None:
+        """No longer set ``event``."""
+        self._watchers.remove(event)
+
+    def sent(self) -> None:
+        """Take note that a message was sent. Called by the stream."""
+        for event in list(self._watchers):
+            event.set()
 
     def past_powers(self) -> list[Message]:
         """Power messages already sent, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TextIO
 
@@ -19,13 +20,17 @@ class ProgressLine:
         name: of what is going on.
         is_quiet: whether nothing is to be written.
         after_s: how long nothing is shown, s.
+        is_cut: whether a text is cut at the terminal's edge; one that went on in the next line would stay.
     """
 
-    def __init__(self, stream: TextIO, name: str, is_quiet: bool = False, after_s: float = SHOWN_AFTER_S) -> None:
+    def __init__(
+        self, stream: TextIO, name: str, is_quiet: bool = False, after_s: float = SHOWN_AFTER_S, is_cut: bool = False
+    ) -> None:
         self._stream = stream
         self._name = name
         is_live = stream.isatty() or type(stream).__module__.startswith("ipykernel")
-        self._is_wanted = is_live and not is_quiet
+        self.is_wanted = is_live and not is_quiet
+        self._is_cut = is_cut
         self._shown_at = time.monotonic() + after_s
         self._width = 0
 
@@ -36,7 +41,7 @@ class ProgressLine:
 
     def say(self, text: str) -> None:
         """Say how far it is."""
-        if self._is_wanted and time.monotonic() >= self._shown_at:
+        if self.is_wanted and time.monotonic() >= self._shown_at:
             self._write(f"{self._name}: {text}")
 
     def end(self) -> None:
@@ -48,6 +53,8 @@ class ProgressLine:
             self._width = 0
 
     def _write(self, text: str) -> None:
+        if self._is_cut:
+            text = text[: shutil.get_terminal_size().columns - 1]
         self._stream.write("\r" + text.ljust(self._width))
         self._stream.flush()
         self._width = max(self._width, len(text))

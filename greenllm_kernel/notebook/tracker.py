@@ -15,6 +15,7 @@ from greenllm_kernel.accounting.measure import error_of_queued_work, status_of, 
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.notebook.live_line import LiveLine
 from greenllm_kernel.notebook.outcome import InterruptFirst, fail
 from greenllm_kernel.plugins import described
 
@@ -36,6 +37,7 @@ class CellOptions:
         output: name of the variable that gets the window.
         is_quiet: whether nothing is displayed below the cell.
         budget_j: what the cell is to draw at most, J; None: no matter.
+        is_live: whether a line below the cell says what it has cost while it runs.
     """
 
     name: str | None = None
@@ -44,16 +46,18 @@ class CellOptions:
     output: str | None = None
     is_quiet: bool = False
     budget_j: float | None = None
+    is_live: bool = False
 
 
 @dataclass
 class Frame:
-    """A cell that is running: IPython's description of it, its run where it is measured, and its options."""
+    """A cell that is running: IPython's description of it, its run where it is measured, its options, its line."""
 
     info: Any
     run: Run | None = None
     options: CellOptions | None = None
     interrupt: InterruptFirst | None = None
+    live: LiveLine | None = None
 
 
 class CellTracker:
@@ -67,6 +71,7 @@ class CellTracker:
         session: in which they are measured.
         show: displays a run below its cell once it has ended under ``%%energy``.
         follow: told, in the cell's thread, of a run of which something may have to be said while it goes on.
+        live: starts the line of a run under ``%%energy --live``, where there is a place for one.
         complain: tells the user about something of ours that went wrong, without disturbing the cell.
     """
 
@@ -76,6 +81,7 @@ class CellTracker:
         session: Callable[[], Session],
         show: Callable[[Run], None],
         follow: Callable[[Run], None],
+        live: Callable[[Run], LiveLine | None],
         complain: Callable[[str], None],
     ) -> None:
         self.measures_every_cell = False
@@ -83,6 +89,7 @@ class CellTracker:
         self._session = session
         self._show = show
         self._follow = follow
+        self._live = live
         self._complain = complain
         self._local = threading.local()
 
@@ -110,6 +117,11 @@ class CellTracker:
         if options.budget_j is not None:
             frame.run.budget_j = options.budget_j
             self._follow(frame.run)
+        if options.is_live and frame.live is None:
+            try:
+                frame.live = self._live(frame.run)
+            except Exception as error:
+                self._complain(f"--live: no line can be shown: {described(error)}")
 
     @property
     def _frames(self) -> list[Frame]:
@@ -172,6 +184,8 @@ class CellTracker:
             fail(self._shell, result, failure)
         if options is None:
             return
+        if frame.live is not None:
+            frame.live.end()
         if options.output:
             self._shell.user_ns[options.output] = run
         if not options.is_quiet:
