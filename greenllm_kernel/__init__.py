@@ -10,10 +10,19 @@ if TYPE_CHECKING:
 
     from greenllm_kernel.accounting.energyit import energyit
     from greenllm_kernel.accounting.measure import measure
+    from greenllm_kernel.notebook.widgets import CellEnergy, LivePower
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "energyit", "load_ipython_extension", "measure", "unload_ipython_extension"]
+__all__ = [
+    "CellEnergy",
+    "LivePower",
+    "__version__",
+    "energyit",
+    "load_ipython_extension",
+    "measure",
+    "unload_ipython_extension",
+]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -33,11 +42,15 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``measure`` and ``energyit`` where they are first used: ``import greenllm_kernel`` stays light."""
+    """Import what is public where it is first used: ``import greenllm_kernel`` stays light."""
     if name == "measure":
         from greenllm_kernel.accounting.measure import measure
 
         return measure
+    if name in ("CellEnergy", "LivePower"):
+        from greenllm_kernel.notebook import widgets
+
+        return getattr(widgets, name)
     if name == "energyit":
         from greenllm_kernel.accounting.energyit import energyit
 

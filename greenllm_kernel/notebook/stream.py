@@ -42,12 +42,14 @@ class Stream:
         session: whose figures are sent.
         messages: makes them.
         send: passes one on to the pages.
+        name: as which it listens for records.
     """
 
-    def __init__(self, session: Session, messages: Messages, send: Send) -> None:
+    def __init__(self, session: Session, messages: Messages, send: Send, name: str = "sidebar stream") -> None:
         self._session = session
         self._messages = messages
         self._send = send
+        self._name = name
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._settled: list[Record] = []
@@ -60,7 +62,7 @@ class Stream:
 
     def start(self) -> None:
         """Begin to follow the session."""
-        self._session.plugins.register(self, "sidebar stream")
+        self._session.plugins.register(self, self._name)
         self._session.watch(self._wake)
         self._thread.start()
 
@@ -146,6 +148,7 @@ class Stream:
             if not self._has_failed:
                 self._session.warn(f"the sidebar cannot be reached: {described(error)}")
             self._has_failed = True
+        self._messages.sent()
 
 
 def kernel_send(kernel: Any) -> Send:

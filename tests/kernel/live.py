@@ -26,6 +26,7 @@ class Outcome:
     traceback: str = ""
     displays: list[dict[str, Any]] = field(default_factory=list)
     updates: list[dict[str, Any]] = field(default_factory=list)
+    comms: list[dict[str, Any]] = field(default_factory=list)
 
 
 class LiveKernel:
@@ -139,6 +140,8 @@ class LiveKernel:
             outcome.displays.append(content)
         elif kind == "update_display_data":
             outcome.updates.append(content)
+        elif kind in ("comm_open", "comm_msg", "comm_close"):
+            outcome.comms.append(content)
         elif kind == "error":
             outcome.error = content["ename"]
             outcome.traceback = "\n".join(content["traceback"])

@@ -53,6 +53,11 @@ def test_a_line_is_changed_in_place_and_gives_way_to_the_record(kernel):
     assert [update["data"][MIME_TYPE]["settled"] for update in late] == [True]
 
 
+def test_the_line_tells_how_a_budget_stands(kernel):
+    outcome = kernel.run(f"%%energy train --live --budget 1MJ\n{SLEEP}")
+    assert "within its budget 1.00 MJ" in plain(outcome.updates[-2])
+
+
 def test_a_cell_that_ends_soon_and_one_without_the_flag_have_the_record_alone(kernel):
     for cell in ("%%energy --live\n1 + 1", f"%%energy\n{SLEEP}"):
         outcome = kernel.run(cell)
