@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +18,10 @@ from greenllm_kernel.accounting.notation import (
     provenance_text,
     quantity_text,
 )
+from greenllm_kernel.accounting.sampled import power_now
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.notebook.html_table import known_columns, table_html
-from greenllm_kernel.notebook.messages import Message, Messages, counted_power_w
+from greenllm_kernel.notebook.messages import Message, Messages
 from greenllm_kernel.notebook.sparkline import sparkline
 from greenllm_kernel.quantities import Emissions
 
@@ -75,19 +75,18 @@ def _powers(session: Session) -> tuple[str, list[tuple[str, str, str]]]:
     """Return power now in all, and of each part with its provenance; none is read while nothing is measured."""
     if not session.open_runs:
         return "At rest: power is read while something is measured.", []
-    now_ns, sampler = time.monotonic_ns(), session.sampler
-    if not sampler.has_found:
+    if not session.sampler.has_found:
         return "Looking for the meters.", []
-    traces = sampler.traces
-    powers = {trace.channel.id: trace.power_w(now_ns) for trace in traces}
-    total_w = counted_power_w(traces, powers)
+    now = power_now(session.sampler)
+    powers, total_w = now["power_w"], now["total_w"]
     parts = [
         (
             trace.channel.label,
             power_text(powers[trace.channel.id]),
             f"unavailable: {trace.fault}" if trace.fault else trace.provenance.value,
         )
-        for trace in traces
+        for trace in session.sampler.traces
+        if trace.channel.id in powers
     ]
     return f"{power_text(total_w)} now" if total_w is not None else "Power now is not known.", parts
 

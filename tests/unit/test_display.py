@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from greenllm_kernel.accounting.record import ChannelEnergy, Record
 from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Component
 from greenllm_kernel.notebook.display import as_html, bundle, text
+from greenllm_kernel.notebook.html_table import table_html
 from made_records import NOON, channel, measured, record
 
 TAKEN = NOON - timedelta(minutes=26)
@@ -53,7 +55,7 @@ def test_the_page_has_idle_net_and_share_of_the_whole_and_of_each_part() -> None
     for title in ("Idle", "Net", "This kernel"):
         assert f">{title}</th>" in page
     assert f"300 ± 23 J, measured {at} (10 s)" in page
-    assert "60 J (10 %)" in page
+    assert "60 J (10 %)".replace(" ", "\N{NO-BREAK SPACE}") in page
     assert "%energy idle" not in page
 
 
@@ -92,3 +94,13 @@ def test_the_bundle_has_the_same_figures_as_data() -> None:
     low_j, high_j = energy["idle_interval_j"]
     assert (low_j + high_j) / 2 == 300
     assert energy["baseline"]["how"] == "measured"
+
+
+def test_a_table_reads_well_without_styles_escapes_all_and_sets_no_colour() -> None:
+    page = table_html(["Name", "Energy (95 %)"], [["<script>\n&", "1.20 ± 0.05 kJ"], ["train for an hour", "< 4.0 J"]])
+    assert "color" not in page and "background" not in page
+    plain = re.sub(r" style='[^']*'", "", page).replace("\N{NO-BREAK SPACE}", " ")
+    assert "<td align='left' valign='top'>&lt;script&gt;<br>&amp;</td>" in plain
+    assert "cellpadding='4'" in plain and "<th scope='col' align='left' valign='top'>Energy (95 %)</th>" in plain
+    assert "1.20\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.05\N{NO-BREAK SPACE}kJ" in page
+    assert "train for an hour" in page
