@@ -120,7 +120,7 @@ class HistoryReader:
                         unreadable.add(error)
         except LedgerError as error:
             return [], str(error)
-        cells = [PastCell(latest, sum.result) for sum, latest in sums.values()]
+        cells = [PastCell(latest, sum.result()) for sum, latest in sums.values()]
         return cells, unreadable.problem or (f"only the first {MOST_CELLS} cells are shown" if left_out else None)
 
     def _read(self, midnight_s: float, file: object) -> History:
@@ -142,7 +142,7 @@ class HistoryReader:
             sums.add(position, run, ledger.power)
         sure.has_gone_through = True
         self._sure = sure
-        return History(sums.today.result, sums.all.result, sums.newest(), sums.unreadable.problem)
+        return History(sums.today.result(), sums.all, sums.newest(), sums.unreadable.problem)
 
     def _files(self) -> list[tuple[int, int, int]] | None:
         """Return what tells whether the ledger has changed; None where there is none, or nothing in it."""

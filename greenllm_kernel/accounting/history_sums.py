@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.accounting.ledger_run import LedgerRun, Power
-from greenllm_kernel.accounting.running_sum import PastSum, RunningSum
+from greenllm_kernel.accounting.overlap import Span
+from greenllm_kernel.accounting.running_sum import DrawnEnergy, PastSum, RunningSum, is_whole
 
 MOST_NAMES = 3
 """Names told of a session."""
@@ -83,12 +84,13 @@ class HistorySums:
     def __init__(self, ledger: Ledger, midnight_s: float, file: object, most_sessions: int) -> None:
         self.position: Position = ("", -1)
         self.today = RunningSum(midnight_s)
-        self.all = RunningSum()
         self.unreadable = Unreadable()
         self.has_gone_through = False
         self._origin = midnight_s, file
         self._most_sessions = most_sessions
         self._left_out = {row[0] for row in ledger.rows(_LEFT_OUT, most_sessions)}
+        self._all = RunningSum()
+        self._elsewhere = DrawnEnergy()
         self._sessions: dict[str, _Session] = {}
         self._shared: set[str] = set()
         self._count = 0
@@ -115,14 +117,30 @@ class HistorySums:
             return
         if not run.is_final:
             self._open[run.run_id] = run.state
+        session = self._session(run)
+        if run.is_nested:
+            return
         try:
-            self.all.add(run, power)
+            self._add(run, session, power)
             self.today.add(run, power)
-            session = self._session(run)
-            if session is not None:
-                session.add(run, power)
         except ValueError as error:
             self.unreadable.add(error)
+
+    @property
+    def all(self) -> PastSum:
+        """What all runs came to."""
+        return self._all.result([self._elsewhere, *(session.alone for session in self._sessions.values())])
+
+    def _add(self, run: LedgerRun, session: _Session | None, power: Power) -> None:
+        """Add a run to its session and to all: once, where it counts the same in both, as nearly every run does."""
+        free = self._all.cover(run)
+        free_in_session = session.cover(run) if session else free
+        if is_whole(run, free) and is_whole(run, free_in_session):
+            (session.alone if session else self._elsewhere).add(run)
+            return
+        self._all.add_part(run, free, power)
+        if session:
+            session.sum.add_part(run, free_in_session, power)
 
     def newest(self) -> Sequence[PastSession]:
         """The sessions that are kept, the newest first."""
@@ -132,7 +150,7 @@ class HistorySums:
     def copy(self) -> HistorySums:
         """Return the same sums, to go on apart from these, which stay as they are."""
         copied = copy(self)
-        copied.today, copied.all = self.today.copy(), self.all.copy()
+        copied.today, copied._all, copied._elsewhere = self.today.copy(), self._all.copy(), self._elsewhere.copy()
         copied.unreadable = copy(self.unreadable)
         copied._sessions, copied._open = dict(self._sessions), dict(self._open)
         copied._left_out = set(self._left_out)
@@ -148,12 +166,14 @@ class HistorySums:
                 return None
             session = self._sessions[run.session_id] = _Session(run)
             if len(self._sessions) > self._most_sessions:
-                oldest = self._oldest().session_id
-                del self._sessions[oldest]
-                self._left_out.add(oldest)
+                oldest = self._oldest()
+                del self._sessions[oldest.session_id]
+                self._left_out.add(oldest.session_id)
+                self._elsewhere.add_all(oldest.alone)
         elif run.session_id in self._shared:
             session = self._sessions[run.session_id] = session.copy()
             self._shared.remove(run.session_id)
+        session.last_s = run.begin_s
         return session
 
     def _oldest(self) -> _Session:
@@ -161,24 +181,23 @@ class HistorySums:
 
 
 class _Session:
-    """What the runs of one session came to so far."""
+    """What the runs of one session came to so far; ``alone``: those at whose time no other session of the host ran."""
 
     def __init__(self, first: LedgerRun) -> None:
         self.session_id = first.session_id
         self.last_s = first.begin_s
         self._host = first.host
         self._first_s = first.begin_s
-        self._sum = RunningSum()
+        self.sum = RunningSum()
+        self.alone = DrawnEnergy()
         self._drawn_j: dict[str, float] = {}
 
-    def add(self, run: LedgerRun, power: Power) -> None:
-        self.last_s = run.begin_s
-        self._sum.add(run, power)
-        if not run.is_nested:
-            drawn_j = self._drawn_j
-            drawn_j[run.name] = drawn_j.get(run.name, 0.0) + (run.energy_j or 0.0)
-            if len(drawn_j) > KEPT_NAMES:
-                self._drawn_j = {name: drawn_j[name] for name in self._names(KEPT_NAMES // 2)}
+    def cover(self, run: LedgerRun) -> list[Span]:
+        drawn_j = self._drawn_j
+        drawn_j[run.name] = drawn_j.get(run.name, 0.0) + (run.energy_j or 0.0)
+        if len(drawn_j) > KEPT_NAMES:
+            self._drawn_j = {name: drawn_j[name] for name in self._names(KEPT_NAMES // 2)}
+        return self.sum.cover(run)
 
     @property
     def result(self) -> PastSession:
@@ -188,12 +207,12 @@ class _Session:
             first_at=datetime.fromtimestamp(self._first_s, UTC),
             last_at=datetime.fromtimestamp(self.last_s, UTC),
             names=tuple(self._names(MOST_NAMES)),
-            sum=self._sum.result,
+            sum=self.sum.result([self.alone]),
         )
 
     def copy(self) -> _Session:
         copied = copy(self)
-        copied._sum = self._sum.copy()
+        copied.sum, copied.alone = self.sum.copy(), self.alone.copy()
         copied._drawn_j = dict(self._drawn_j)
         return copied
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from greenllm_kernel.accounting.overlap import Span
-from greenllm_kernel.accounting.record import Record, Status
+from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
 from greenllm_kernel.quantities import CarbonIntensity, EnergySum, Interval, Provenance
 
 COLUMNS = """
@@ -22,11 +22,14 @@ COLUMNS = """
 """
 """What :func:`run_of` takes."""
 
+LONGEST_S: Final = 1e9
+"""No run is longer, s: thirty years."""
+
 Power = Callable[[str], Mapping[str, Sequence[tuple[float, float]]]]
 """Gives the power over time of the run with this id."""
 
 
-class Uncertainty(msgspec.Struct):
+class Uncertainty(msgspec.Struct, gc=False):
     """Standard uncertainty in parts, J."""
 
     random: float
@@ -34,7 +37,7 @@ class Uncertainty(msgspec.Struct):
     model: float
 
 
-class Split(msgspec.Struct):
+class Split(msgspec.Struct, gc=False):
     """Energy by provenance, J."""
 
     measured: float | None
@@ -42,34 +45,20 @@ class Split(msgspec.Struct):
     estimated: float | None
 
 
-class Channel(msgspec.Struct):
-    """A channel's part; the last two are missing where an earlier version has written it."""
+class Channel(msgspec.Struct, gc=False):
+    """A channel's part; what stands last is missing where an earlier version has written it."""
 
     id: str
     counted: bool
     energy_j: float | None
-    provenance: Literal["measured", "derived", "estimated", "unavailable"]
+    provenance: Provenance
     by_provenance_j: Split | None = None
     standard_uncertainty_j: Uncertainty | None = None
 
-    def add_to(self, total: EnergySum, split: Split, uncertainty: Uncertainty) -> None:
-        """Add its energy to a sum."""
-        total.add_reading(
-            self.id,
-            self.energy_j or 0.0,
-            uncertainty.random,
-            uncertainty.scale,
-            uncertainty.model,
-            [
-                (kind, part_j or 0.0)
-                for kind, part_j in (
-                    (Provenance.MEASURED, split.measured),
-                    (Provenance.DERIVED, split.derived),
-                    (Provenance.ESTIMATED, split.estimated),
-                )
-                if part_j or kind == self.provenance
-            ],
-        )
+    @property
+    def is_whole(self) -> bool:
+        """Whether its figures are all there; else they can be recovered from its intervals."""
+        return self.energy_j is None or None not in (self.by_provenance_j, self.standard_uncertainty_j)
 
 
 class Factors(msgspec.Struct, frozen=True):
@@ -94,7 +83,7 @@ class Factors(msgspec.Struct, frozen=True):
         )
 
 
-class Body(msgspec.Struct):
+class Body(msgspec.Struct, gc=False):
     """The record as it is kept, as far as sums need it."""
 
     schema: Literal[1]
@@ -102,29 +91,35 @@ class Body(msgspec.Struct):
     emissions: Factors | None
 
 
-@dataclass(slots=True)
-class LedgerRun:
-    """One run: its labels, its time, and its record as it is kept.
+_NOTHING: Final = Body(1, [], None)
+
+
+class LedgerRun(msgspec.Struct, array_like=True, gc=False):
+    """One run: its labels, its time, and its record as it is kept, in the order of :data:`COLUMNS`.
 
     Attributes:
-        begin_s: when it began, s since 1970.
-        is_nested: whether it lies inside another run of the ledger, which has its energy.
         settled: as it is kept, 0 or 1.
+        json: its record.
+        is_nested: whether it lies inside another run of the ledger, which has its energy.
+        begin_s: when it began, s since 1970.
+        body: what sums need of the record.
     """
 
+    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    rowid: int
     run_id: str
     session_id: str
     host: str
     name: str
     stage: str | None
     cell_id: str | None
-    status: Status
-    begin_s: float
-    duration_s: float
-    is_nested: bool
+    duration_s: Annotated[float, msgspec.Meta(ge=0.0, le=LONGEST_S)]
     settled: int
+    status: Status
     json: bytes
-    body: Body
+    is_nested: int | None
+    begin_s: float = 0.0
+    body: Body = msgspec.field(default_factory=lambda: _NOTHING)
 
     @property
     def span(self) -> Span:
@@ -149,21 +144,24 @@ class LedgerRun:
     def energy_j(self) -> float | None:
         """What was drawn, J; None where no channel knows."""
         known_j = [c.energy_j for c in self.body.channels if c.counted and c.energy_j is not None]
-        return math.fsum(known_j) if known_j else None
+        return sum(known_j) if known_j else None
 
     def add_to(self, total: EnergySum) -> None:
-        """Add its whole energy, if any is known, to a sum.
-
-        Raises:
-            ValueError: its record cannot be read.
-        """
-        known = [channel for channel in self.body.channels if channel.counted and channel.energy_j is not None]
-        if all(channel.by_provenance_j and channel.standard_uncertainty_j for channel in known):
-            for channel in known:
-                assert channel.by_provenance_j and channel.standard_uncertainty_j
-                channel.add_to(total, channel.by_provenance_j, channel.standard_uncertainty_j)
-        elif (gross := self.record().gross) is not None:  # which knows how to recover what earlier versions left out
-            total.add(gross)
+        """Add its whole energy, if any is known, to a sum."""
+        for channel in self.body.channels:
+            split, uncertainty = channel.by_provenance_j, channel.standard_uncertainty_j
+            if channel.counted and channel.energy_j is not None and split and uncertainty:
+                total.add_reading(
+                    channel.id,
+                    channel.provenance,
+                    channel.energy_j,
+                    uncertainty.random,
+                    uncertainty.scale,
+                    uncertainty.model,
+                    split.measured or 0.0,
+                    split.derived or 0.0,
+                    split.estimated or 0.0,
+                )
 
     def record(self, power: Power | None = None) -> Record:
         """Return the whole record, with its power over time where ``power`` gives it.
@@ -184,34 +182,32 @@ def run_of(row: Sequence[Any]) -> LedgerRun:
     Raises:
         ValueError: it is no record of this schema.
     """
-    started_at, _, run_id, session_id, host, name, stage, cell_id, duration_s, settled, status, body, nested = row
-    for text in (run_id, session_id, host, name, started_at, stage or "", cell_id or ""):
-        if not isinstance(text, str):
-            raise ValueError(f"{text!r} where a text should be")
-    if not isinstance(duration_s, (int, float)) or not 0.0 <= duration_s < math.inf:
-        raise ValueError(f"{duration_s!r} where a duration should be")
-    begin = datetime.fromisoformat(started_at)
-    if begin.tzinfo is None:
-        raise ValueError(f"{started_at!r} has no time zone")
     try:
-        decoded = _DECODER.decode(body)
-    except (msgspec.MsgspecError, TypeError) as error:
+        run = msgspec.convert(row, LedgerRun)
+        run.begin_s = run.started_at.timestamp()
+        run.body = _DECODER.decode(run.json)
+    except (msgspec.MsgspecError, OverflowError) as error:
         raise ValueError(str(error)) from error
-    return LedgerRun(
-        run_id=run_id,
-        session_id=session_id,
-        host=host,
-        name=name,
-        stage=stage,
-        cell_id=cell_id,
-        status=Status(status),
-        begin_s=begin.timestamp(),
-        duration_s=float(duration_s),
-        is_nested=bool(nested),
-        settled=settled,
-        json=body,
-        body=decoded,
+    if not all(channel.is_whole for channel in run.body.channels):
+        run.body.channels = [_recovered(channel) for channel in run.record().channels]
+    return run
+
+
+def _recovered(channel: ChannelEnergy) -> Channel:
+    energy = channel.energy
+    if energy is None:
+        return Channel(channel.channel_id, channel.counted, None, Provenance.UNAVAILABLE)
+    parts_j = [
+        energy.by_provenance_j.get(kind) for kind in (Provenance.MEASURED, Provenance.DERIVED, Provenance.ESTIMATED)
+    ]
+    return Channel(
+        channel.channel_id,
+        channel.counted,
+        energy.value_j,
+        energy.provenance,
+        Split(*parts_j),
+        Uncertainty(energy.random_j, math.hypot(*energy.scale_j.values()), math.hypot(*energy.model_j.values())),
     )
 
 
-_DECODER = msgspec.json.Decoder(Body)
+_DECODER: Final = msgspec.json.Decoder(Body)

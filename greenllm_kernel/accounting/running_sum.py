@@ -6,10 +6,12 @@ It keeps no run, so that sums over a hundred thousand of them take little memory
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 
 from greenllm_kernel.accounting.ledger_run import Factors, LedgerRun, Power
-from greenllm_kernel.accounting.overlap import CLOCK_STEP_S, Covered, length_s, part_within
+from greenllm_kernel.accounting.overlap import CLOCK_STEP_S, Covered, Span, length_s, part_within
 from greenllm_kernel.accounting.totals import emissions_together
 from greenllm_kernel.quantities import Energy, EnergySum, Interval, Provenance
 
@@ -33,6 +35,41 @@ class PastSum:
 NOTHING = PastSum()
 
 
+class DrawnEnergy:
+    """Energies by what their emissions were computed with, as those under one intensity share its error."""
+
+    def __init__(self) -> None:
+        self._sums: dict[Factors | None, EnergySum] = {}
+
+    def add(self, run: LedgerRun) -> None:
+        """Add the whole energy of a run."""
+        factors = run.body.emissions
+        total = self._sums.get(factors)
+        if total is None:
+            total = self._sums[factors] = EnergySum()
+        run.add_to(total)
+
+    def add_energy(self, factors: Factors | None, energy: Energy) -> None:
+        """Add an energy."""
+        self._sums.setdefault(factors, EnergySum()).add(energy)
+
+    def add_all(self, other: DrawnEnergy) -> None:
+        """Add all that another one has."""
+        for factors, energy in other.energies():
+            self.add_energy(factors, energy)
+
+    def energies(self) -> list[tuple[Factors | None, Energy]]:
+        """Return the sums, each with its factors; None: emissions are not known."""
+        found = [(factors, total.energy) for factors, total in self._sums.items()]
+        return [(factors, energy) for factors, energy in found if energy is not None]
+
+    def copy(self) -> DrawnEnergy:
+        """Return the same, to go on apart from this one."""
+        copied = DrawnEnergy()
+        copied.add_all(self)
+        return copied
+
+
 class RunningSum:
     """Adds runs up, each joule of a host once.
 
@@ -41,9 +78,9 @@ class RunningSum:
     """
 
     def __init__(self, since_s: float = -math.inf) -> None:
+        self.drawn = DrawnEnergy()
         self._since_s = since_s
         self._covered = Covered()
-        self._drawn: dict[Factors | None, EnergySum] = {}
         self._runs = 0
 
     def add(self, run: LedgerRun, power: Power) -> None:
@@ -56,43 +93,58 @@ class RunningSum:
         Raises:
             ValueError: its record cannot be read.
         """
+        if run.is_nested:
+            return
         begin_s, end_s = run.span
-        if run.is_nested or (begin_s < self._since_s and end_s <= self._since_s):
+        if begin_s < self._since_s and end_s <= self._since_s:
             return
-        free = self._covered.add(run.host, (max(begin_s, self._since_s), end_s))
+        free = self.cover(run)
+        if is_whole(run, free):
+            self.drawn.add(run)
+        else:
+            self.add_part(run, free, power)
+
+    def cover(self, run: LedgerRun) -> list[Span]:
+        """Take in the time of one more run, but not its energy; return that part of it which no run before it had."""
+        begin_s, end_s = run.span
         self._runs += 1
-        total = self._drawn.get(run.body.emissions)
-        if total is None:
-            total = self._drawn[run.body.emissions] = EnergySum()
-        if run.duration_s - length_s(free) <= CLOCK_STEP_S:
-            run.add_to(total)
-            return
+        return self._covered.add(run.host, (max(begin_s, self._since_s), end_s))
+
+    def add_part(self, run: LedgerRun, free: list[Span], power: Power) -> None:
+        """Add what a run drew in a part of its time. For the rest see :meth:`add`."""
         part = part_within(run.record(power), free)
         energy = part.of(part.record.gross)
         if energy is not None:
-            total.add(energy)
+            self.drawn.add_energy(run.body.emissions, energy)
 
-    @property
-    def result(self) -> PastSum:
-        """What the runs so far came to."""
-        known = [(factors, total.energy) for factors, total in self._drawn.items()]
+    def result(self, also: Iterable[DrawnEnergy] = ()) -> PastSum:
+        """Return what the runs so far came to.
+
+        Args:
+            also: the energies of runs of which only the time was taken in.
+        """
+        drawn = self.drawn.copy()
+        for other in also:
+            drawn.add_all(other)
+        known = drawn.energies()
         mass_gco2e, interval_gco2e = emissions_together(
-            (factors.intensity, factors.pue, energy)
-            for factors, energy in known
-            if factors is not None and energy is not None
+            (factors.intensity, factors.pue, energy) for factors, energy in known if factors is not None
         )
         return PastSum(
             runs=self._runs,
             duration_s=self._covered.times[0],
-            energy=Energy.sum(energy for _, energy in known if energy is not None),
+            energy=Energy.sum(energy for _, energy in known),
             mass_gco2e=mass_gco2e,
             interval_gco2e=interval_gco2e,
         )
 
     def copy(self) -> RunningSum:
         """Return the same sum, to go on apart from this one."""
-        copied = RunningSum(self._since_s)
-        copied._covered = self._covered.copy()
-        copied._drawn = {factors: total.copy() for factors, total in self._drawn.items()}
-        copied._runs = self._runs
+        copied = copy(self)
+        copied.drawn, copied._covered = self.drawn.copy(), self._covered.copy()
         return copied
+
+
+def is_whole(run: LedgerRun, free: list[Span]) -> bool:
+    """Whether the part of its time that a run adds is all of it, as far as can be told."""
+    return run.duration_s - length_s(free) <= CLOCK_STEP_S

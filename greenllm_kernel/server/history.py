@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -98,7 +98,7 @@ def _cell(cell: PastCell) -> dict[str, Any]:
         "stage": _cut(latest.stage),
         "cell_id": _cut(latest.cell_id),
         "status": latest.status.value,
-        "started_at": instant(datetime.fromtimestamp(latest.begin_s, UTC)),
+        "started_at": instant(latest.started_at.astimezone(UTC)),
         **_sum(cell.sum),
     }
 

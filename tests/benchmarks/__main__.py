@@ -18,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import accuracy  # noqa: E402
 import cells  # noqa: E402
 import coverage  # noqa: E402
+import history  # noqa: E402
 import javascript  # noqa: E402
 import loading  # noqa: E402
 import memory  # noqa: E402
@@ -30,6 +31,7 @@ PARTS = {
     "cells": cells.figures,
     "loading": loading.figures,
     "sampling": sampling.figures,
+    "history": history.figures,
     "javascript": javascript.figures,
 }
 
