@@ -6,12 +6,12 @@ import contextvars
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
 from greenllm_kernel.metering.queued_work import Device
-from greenllm_kernel.metering.window import Window
+from greenllm_kernel.metering.window import Draw, Window
 from greenllm_kernel.quantities import Emissions, Energy
 
 if TYPE_CHECKING:
@@ -127,6 +127,11 @@ class Run(Window):
         return record
 
     def _described(self, is_settled: bool) -> Record:
+        # Nothing is read in a forked child, and locks may be held there by threads that are not.
+        if not self.session.is_here:
+            draws: Sequence[Draw] = ()
+        else:
+            draws = self.session.settled_draws.of(self) if is_settled else self.draws()
         channels = [
             ChannelEnergy(
                 channel_id=draw.channel.id,
@@ -141,8 +146,7 @@ class Run(Window):
                 baseline=draw.baseline,
                 share_j=draw.share_j,
             )
-            # Nothing is read in a forked child, and locks may be held there by threads that are not.
-            for draw in (self.draws() if self.session.is_here else ())
+            for draw in draws
         ]
         gross = Energy.sum(c.energy for c in channels if c.counted and c.energy is not None)
         intensity = self.session.intensity

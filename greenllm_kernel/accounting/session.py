@@ -28,6 +28,7 @@ from greenllm_kernel.metering.idle.baselines import FILE_NAME, Baselines
 from greenllm_kernel.metering.idle.learner import IdleLearner
 from greenllm_kernel.metering.idle.stretch import Finding
 from greenllm_kernel.metering.sampler import Sampler
+from greenllm_kernel.metering.window import SettledDraws
 from greenllm_kernel.plugins import Plugins, described
 from greenllm_kernel.quantities import CarbonIntensity
 
@@ -79,8 +80,10 @@ class Session:
         finds = partial(searches, self.plugins, self.configuration)
         self.sampler = Sampler(finds, self.configuration.use_meters, Baselines(self.host, baseline_path))
         self._learner = IdleLearner(self.sampler, self.keep_baselines)
-        self.span = Span(self.sampler)
-        self.stages = Stages(self.sampler, self.span)
+        self.settled_draws = SettledDraws()
+        make_span = partial(Span, self.sampler, self.settled_draws)
+        self.span = make_span()
+        self.stages = Stages(make_span, self.span)
         self.labels = Labels()
         self._run_prefix = uuid.uuid4().hex[:16]
         self._run_numbers = itertools.count(1)

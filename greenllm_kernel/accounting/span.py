@@ -9,7 +9,7 @@ from collections import deque
 from greenllm_kernel.accounting.drawn import Drawn
 from greenllm_kernel.accounting.readings import Readings
 from greenllm_kernel.metering.sampler import Sampler
-from greenllm_kernel.metering.window import Window
+from greenllm_kernel.metering.window import SettledDraws, Window
 from greenllm_kernel.quantities import Energy
 
 
@@ -18,10 +18,12 @@ class Span:
 
     Args:
         sampler: of the session.
+        settled: what its settled windows drew.
     """
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, settled: SettledDraws) -> None:
         self._sampler = sampler
+        self._settled = settled
         self._lock = threading.Lock()
         self._events: deque[tuple[int, int]] = deque()
         self._depth = 0
@@ -50,8 +52,9 @@ class Span:
             self._catch_up()
             for window in [w for w in self._closing if w.is_settled() and w.is_attributed()]:
                 self._closing.remove(window)
-                self._drawn += Drawn.of_channels(window.draws())
-                self._readings += Readings.of_channels(window.draws(), window.duration_s)
+                draws = self._settled.of(window)
+                self._drawn += Drawn.of_channels(draws)
+                self._readings += Readings.of_channels(draws, window.duration_s)
                 self._duration_s += window.duration_s
                 window.finish()
 

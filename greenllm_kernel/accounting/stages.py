@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from greenllm_kernel.accounting.span import Span
-from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.quantities import Energy
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class Stages:
     """The stages of a session, in the order in which they first began. Costs nothing until one is named.
 
     Args:
-        sampler: of the session.
+        make_span: makes one of the session's.
         whole: the span of all its runs.
     """
 
-    def __init__(self, sampler: Sampler, whole: Span) -> None:
-        self._sampler = sampler
+    def __init__(self, make_span: Callable[[], Span], whole: Span) -> None:
+        self._make_span = make_span
         self._whole = whole
         self._lock = threading.Lock()
         self._named: dict[str, Span] = {}
@@ -108,8 +108,10 @@ class Stages:
         with self._lock:
             key = self._key(stage)
             if self._any is None:
-                self._any = Span(self._sampler)
-            return self._named.setdefault(key, Span(self._sampler)), self._any
+                self._any = self._make_span()
+            if key not in self._named:
+                self._named[key] = self._make_span()
+            return self._named[key], self._any
 
     def _key(self, stage: str) -> str:
         return stage if stage in self._named or len(self._named) < MOST_STAGES else OTHER_STAGES

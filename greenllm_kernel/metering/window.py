@@ -43,6 +43,9 @@ LONGEST_WITHOUT_EDGE_S = 10.0
 KEEP_USE_AFTER_S = 4.0
 """The same for the use of devices up to its opening."""
 
+MOST_KEPT_DRAWS = 64
+"""Settled windows whose draws are kept: the latest ones."""
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -259,6 +262,26 @@ class Window:
         kept = self._opening_use.get(channel.id)
         line = None if kept else self._sampler.attribution.line(channel)
         return line.at(self.opened_ns) if line else kept
+
+
+class SettledDraws:
+    """What settled windows drew, kept for a while: windows of the same two instants drew the same.
+
+    A run, the span of its stage and that of the session often begin and end together. For one thread.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int | None], Sequence[Draw]] = {}
+
+    def of(self, window: Window) -> Sequence[Draw]:
+        """Return the draws of a window that is settled."""
+        key = window.opened_ns, window.closed_ns
+        draws = self._kept.get(key)
+        if draws is None:
+            draws = self._kept[key] = window.draws()
+            if len(self._kept) > MOST_KEPT_DRAWS:
+                del self._kept[next(iter(self._kept))]
+        return draws
 
 
 def _without_needless_estimates(draws: Sequence[Draw]) -> list[Draw]:
