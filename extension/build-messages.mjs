@@ -13,6 +13,8 @@ const TYPES = [
   'cell',
   'totals',
   'record',
+  'recordRequest',
+  'recordReply',
   'snapshotRequest',
   'snapshotReply',
   'preferencesRequest',

@@ -11,6 +11,7 @@ import {
   type EnergyRecord,
   type HelloMessage,
   type PowerMessage,
+  type RecordReply,
   type SnapshotReply,
   type TotalsMessage
 } from './messages';
@@ -34,6 +35,11 @@ export function asStreamMessage(data: unknown): StreamMessage | null {
 /** The snapshot in `data`, or null where it is none. */
 export function asSnapshotReply(data: unknown): SnapshotReply | null {
   return problemWith(data, 'snapshotReply') === null ? (data as SnapshotReply) : null;
+}
+
+/** The answer with a record in `data`, or null where it is none. */
+export function asRecordReply(data: unknown): RecordReply | null {
+  return problemWith(data, 'recordReply') === null ? (data as RecordReply) : null;
 }
 
 /** The record in `data`, or null where it is none. */

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import zlib
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 
 from greenllm_kernel.accounting.record import Record
@@ -39,6 +41,11 @@ class KeptRecords:
     def all(self) -> list[Record]:
         """Return them all, oldest first; the older ones have no power over time any more."""
         return [_unpacked(packed) for packed in self._packed] + list(self._whole)
+
+    def newest_first(self) -> Iterator[Record]:
+        """Return those kept now, each unpacked as it is taken; whatever happens to the others meanwhile."""
+        whole, packed = list(self._whole), list(self._packed)
+        return itertools.chain(reversed(whole), map(_unpacked, reversed(packed)))
 
 
 def _packed(record: Record) -> bytes:

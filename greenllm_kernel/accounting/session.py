@@ -178,6 +178,12 @@ class Session:
         with self._lock:
             return self._records.all()
 
+    def record_of(self, run_id: str) -> Record | None:
+        """Return the settled record of a run, where it is still kept."""
+        with self._lock:
+            records = self._records.newest_first()
+        return next((record for record in records if record.run_id == run_id), None)
+
     @property
     def intensity(self) -> CarbonIntensity | None:
         """Carbon intensity of the configured place, as far as it is known now."""

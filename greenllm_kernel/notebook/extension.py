@@ -11,7 +11,7 @@ from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.hookspecs import hookimpl
-from greenllm_kernel.notebook import preferences, snapshot
+from greenllm_kernel.notebook import preferences, records, snapshot
 from greenllm_kernel.notebook.below_cell import BelowCell
 from greenllm_kernel.notebook.cell_display import CellDisplay
 from greenllm_kernel.notebook.control import stop_answering
@@ -20,6 +20,7 @@ from greenllm_kernel.notebook.live_line import LiveLine, live_line
 from greenllm_kernel.notebook.magics import EnergyMagics
 from greenllm_kernel.notebook.messages import Message, Messages
 from greenllm_kernel.notebook.preferences import answer_preferences
+from greenllm_kernel.notebook.records import answer_records
 from greenllm_kernel.notebook.snapshot import answer_pages
 from greenllm_kernel.notebook.stream import Stream, kernel_send
 from greenllm_kernel.notebook.tracker import CellTracker
@@ -58,6 +59,7 @@ class Extension:
         if self._kernel is not None:
             answer_pages(self._kernel, self.session, self.messages)
             answer_preferences(self._kernel, self.session, lambda: self._tell(self.messages.hello))
+            answer_records(self._kernel, self.session)
         self.measure_every_cell(True)
 
     def unload(self) -> None:
@@ -68,7 +70,7 @@ class Extension:
             for name in ("energy", "energyit"):
                 self.shell.magics_manager.magics[kind].pop(name, None)
         if self._kernel is not None:
-            for request in (snapshot.REQUEST, preferences.REQUEST):
+            for request in (snapshot.REQUEST, preferences.REQUEST, records.REQUEST):
                 stop_answering(self._kernel, request)
         if self._stream is not None:
             self._stream.close()

@@ -33,3 +33,14 @@ def test_the_oldest_are_forgotten_where_there_are_too_many():
     for number in range(2 * WHOLE_RECORDS):
         kept.append(numbered(number))
     assert [one.run_id for one in kept.all()] == [f"run-{n}" for n in range(WHOLE_RECORDS - 5, 2 * WHOLE_RECORDS)]
+
+
+def test_they_are_found_newest_first_whatever_comes_meanwhile():
+    kept = KeptRecords()
+    records = [numbered(number) for number in range(2 * WHOLE_RECORDS)]
+    for one in records:
+        kept.append(one)
+    found = kept.newest_first()
+    assert next(found) == records[-1]
+    kept.append(numbered(1000))
+    assert list(found) == records[-2::-1]
