@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 
-const LIMIT_KB = 60;
+const LIMIT_KB = 90;
 const folder = new URL('../greenllm_kernel/labextension/static/', import.meta.url);
 
 let total = 0;

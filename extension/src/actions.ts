@@ -19,6 +19,7 @@ export function actionsFor(
       }
     },
     measure: () => void streams.current?.measure(),
+    askAgain: () => void streams.current?.askAgain(),
     goToCell: cellId => {
       const content = streams.notebook?.content;
       const index = content?.widgets.findIndex(cell => cell.model.id === cellId) ?? -1;

@@ -126,12 +126,18 @@ export function formatPercent(part: number, trans: TranslationBundle): string {
 export function formatBasis(basis: BaselineBasis, beside: Date, trans: TranslationBundle): string {
   const at = new Date(basis.at);
   const time = `${pad(at.getHours())}:${pad(at.getMinutes())}`;
-  const day = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
-  const when = at.toDateString() === beside.toDateString() ? time : `${day} ${time}`;
+  const when = at.toDateString() === beside.toDateString() ? time : `${formatDay(at)} ${time}`;
   const isKnown = !Number.isNaN(at.getTime());
   const how = basis.how === 'measured' ? trans.__('measured') : trans.__('learnt');
   const seconds = basis.how === 'measured' && trans.__('(%1 s)', Math.round(basis.duration_s));
   return [how, isKnown && when, seconds].filter(part => part !== false).join(' ');
+}
+
+/** A day in local time, "2026-01-31"; empty where it is none. */
+export function formatDay(at: Date): string {
+  return Number.isNaN(at.getTime())
+    ? ''
+    : `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
 }
 
 /** A mass of CO2 equivalent with its 95 % interval. */

@@ -8,11 +8,16 @@ import type { INotebookStreams } from './tokens';
 /** Follows the notebook tracker from the start, so that no early message is missed. */
 export class NotebookStreams implements INotebookStreams {
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _opened = new Signal<this, NotebookPanel>(this);
   /** By session context: two views of one notebook share theirs. */
   private readonly _streams = new Map<ISessionContext, KernelStream>();
   private readonly _tracker: INotebookTracker;
 
-  constructor(tracker: INotebookTracker) {
+  /** @param onStream - Called with each new stream. */
+  constructor(
+    tracker: INotebookTracker,
+    private readonly onStream: (stream: KernelStream) => void
+  ) {
     this._tracker = tracker;
     tracker.widgetAdded.connect((_, notebook) => this._follow(notebook));
     tracker.currentChanged.connect((_, notebook) => {
@@ -27,29 +32,41 @@ export class NotebookStreams implements INotebookStreams {
   }
 
   get current(): KernelStream | null {
-    const context = this.notebook?.sessionContext;
-    return (context && this._streams.get(context)) ?? null;
+    return this.notebook && this.of(this.notebook);
   }
 
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
+  get opened(): ISignal<this, NotebookPanel> {
+    return this._opened;
+  }
+
+  of(notebook: NotebookPanel): KernelStream | null {
+    return this._streams.get(notebook.sessionContext) ?? null;
+  }
+
+  forEach(visit: (notebook: NotebookPanel) => void): void {
+    this._tracker.forEach(visit);
+  }
+
   private _follow(notebook: NotebookPanel): void {
     const context = notebook.sessionContext;
-    if (this._streams.has(context)) {
-      return;
+    if (!this._streams.has(context)) {
+      const stream = new KernelStream(context);
+      this._streams.set(context, stream);
+      this.onStream(stream);
+      stream.changed.connect(() => {
+        if (stream === this.current) {
+          this._changed.emit();
+        }
+      });
+      context.disposed.connect(() => {
+        this._streams.delete(context);
+      });
     }
-    const stream = new KernelStream(context);
-    this._streams.set(context, stream);
-    stream.changed.connect(() => {
-      if (stream === this.current) {
-        this._changed.emit();
-      }
-    });
-    context.disposed.connect(() => {
-      this._streams.delete(context);
-    });
+    this._opened.emit(notebook);
   }
 
   /** Cells that are gone, moved or added: the table follows the notebook's order. */

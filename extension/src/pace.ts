@@ -1,6 +1,9 @@
 /** Draws what has changed, in a frame of the browser, and no more often than wanted. */
 import type { IDisposable } from '@lumino/disposable';
 
+/** Timers may be early by a little, ms. */
+const AFTER_MS = 50;
+
 export interface PaceOptions {
   draw: () => void;
   /** What is not seen is not drawn. */
@@ -12,6 +15,7 @@ export interface PaceOptions {
 export class Pace implements IDisposable {
   private _timer: number | null = null;
   private _frame: number | null = null;
+  private _later: number | null = null;
   private _drawnAt_ms = -Infinity;
   private _isDisposed = false;
 
@@ -24,6 +28,7 @@ export class Pace implements IDisposable {
   dispose(): void {
     this._isDisposed = true;
     this._cancelTimer();
+    window.clearTimeout(this._later ?? undefined);
     if (this._frame !== null) {
       window.cancelAnimationFrame(this._frame);
     }
@@ -48,6 +53,13 @@ export class Pace implements IDisposable {
         this._draw();
       }, wait_ms);
     }
+  }
+
+  /** Nothing has changed, but time alone changes what is shown; null: it does not. */
+  requestIn(seconds: number | null): void {
+    window.clearTimeout(this._later ?? undefined);
+    this._later =
+      seconds === null ? null : window.setTimeout(() => this.request(), seconds * 1000 + AFTER_MS);
   }
 
   /** A hidden page has no frames: what has changed meanwhile is drawn once, when it is seen again. */

@@ -5,14 +5,24 @@ import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 import type { Environment } from './components/environment';
 import { Panel } from './components/panel';
+import { HostWatch, type Subject } from './host-watch';
 import { leafIcon } from './icon';
 import { LedgerModel } from './ledger';
 import { Pace } from './pace';
 import type { EnergyServer } from './server';
-import { panelState, POWER_FRESH_AFTER_RUN_S, POWER_FRESH_S } from './state';
+import { changesIn_s, panelState, type PanelState } from './state';
 import type { INotebookStreams, IPreferences } from './tokens';
 
 export const PANEL_ID = 'greenllm-panel';
+
+/** Where no kernel tells of power, and the host's is the next best. */
+const WITHOUT_FIGURES: ReadonlySet<PanelState> = new Set<PanelState>([
+  'no notebook',
+  'no kernel',
+  'not python',
+  'not answering',
+  'not measured'
+]);
 
 export interface EnergyPanelOptions {
   streams: INotebookStreams;
@@ -24,18 +34,19 @@ export interface EnergyPanelOptions {
 
 export class EnergyPanel extends ReactWidget {
   private readonly _streams: INotebookStreams;
+  private readonly _hostWatch: HostWatch;
   /** Replaced when something in it changes: what depends on it is then drawn again. */
   private _environment: Environment;
   private readonly _pace: Pace;
   /** What was drawn last, apart from figures. */
   private _drawn = '';
-  private _aging: number | null = null;
   private _cellOrder: readonly string[] = [];
   private readonly _ledger: LedgerModel;
 
   constructor({ streams, preferences, trans, actions, server }: EnergyPanelOptions) {
     super();
     this._streams = streams;
+    this._hostWatch = new HostWatch(server, () => preferences.current.refreshMs);
     this._ledger = new LedgerModel(server, () => this.isVisible && !document.hidden);
     this._environment = {
       trans,
@@ -55,7 +66,11 @@ export class EnergyPanel extends ReactWidget {
     this.title.caption = trans.__('Energy and emissions');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('Energy and emissions'));
-    streams.changed.connect(() => this._pace.request(this._isAnother()));
+    streams.changed.connect(() => {
+      this._hostWatch.look(this._hostSubject());
+      this._pace.request(this._isAnother());
+    });
+    this._hostWatch.changed.connect(() => this._pace.request());
     preferences.changed.connect(() => {
       this._environment = { ...this._environment, preferences: preferences.current };
       this._pace.request(true);
@@ -71,7 +86,7 @@ export class EnergyPanel extends ReactWidget {
   override dispose(): void {
     this._pace.dispose();
     this._ledger.dispose();
-    window.clearTimeout(this._aging ?? undefined);
+    this._hostWatch.dispose();
     super.dispose();
   }
 
@@ -82,13 +97,19 @@ export class EnergyPanel extends ReactWidget {
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
+    this._hostWatch.look(this._hostSubject());
     this._pace.request(true);
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this._hostWatch.look(null);
   }
 
   protected override render(): React.JSX.Element {
     const { notebook, current } = this._streams;
     this._drawn = this._subject();
-    this._drawAgainWhenPowerIsOld();
+    this._pace.requestIn(current?.session ? changesIn_s(current.session) : null);
     return (
       <Panel
         view={{
@@ -97,6 +118,7 @@ export class EnergyPanel extends ReactWidget {
           facts: current?.facts ?? null,
           failure: current?.failure ?? null,
           isLoading: current?.isLoading ?? false,
+          hostPower: this._hostWatch.power,
           cellOrder: this._currentOrder()
         }}
       />
@@ -121,22 +143,19 @@ export class EnergyPanel extends ReactWidget {
     return this._subject() !== this._drawn;
   }
 
+  /** Whose host's power to show: none while the panel is hidden, or the kernel tells of its own. */
+  private _hostSubject(): Subject | null {
+    const { current } = this._streams;
+    return this.isVisible && WITHOUT_FIGURES.has(panelState(current?.facts ?? null))
+      ? { kernelId: current?.context.session?.kernel?.id ?? null }
+      : null;
+  }
+
   /** Which notebook is shown, in which state. */
   private _subject(): string {
     const { notebook, current } = this._streams;
     const state = panelState(current?.facts ?? null);
     const { isLoading, failure } = current ?? {};
     return [notebook?.id, state, isLoading, failure?.reason].join(' ');
-  }
-
-  /** When messages stop coming, nothing but time says that the last power is no longer the present. */
-  private _drawAgainWhenPowerIsOld(): void {
-    window.clearTimeout(this._aging ?? undefined);
-    const age_s = this._streams.current?.session?.powerAge_s ?? Infinity;
-    if (age_s < POWER_FRESH_S) {
-      // Once when the run has ended and once when the reading is too old.
-      const next_s = age_s < POWER_FRESH_AFTER_RUN_S ? POWER_FRESH_AFTER_RUN_S : POWER_FRESH_S;
-      this._aging = window.setTimeout(() => this._pace.request(), (next_s - age_s) * 1000 + 50);
-    }
   }
 }

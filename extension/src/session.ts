@@ -17,6 +17,7 @@ export class EnergySession {
   private _powerArrived_ms = -Infinity;
   private _cellsRevision = 0;
   private readonly _running = new Set<string>();
+  private _heard_ms: number;
 
   /**
    * @param id - The kernel's name for the session.
@@ -25,7 +26,9 @@ export class EnergySession {
   constructor(
     readonly id: string,
     private readonly now: () => number = () => performance.now()
-  ) {}
+  ) {
+    this._heard_ms = now();
+  }
 
   get hello(): HelloMessage | null {
     return this._hello;
@@ -45,6 +48,11 @@ export class EnergySession {
     return (this.now() - this._powerArrived_ms) / 1000;
   }
 
+  /** How long ago, by the page's clock, the kernel last told anything, s. */
+  get heardAge_s(): number {
+    return (this.now() - this._heard_ms) / 1000;
+  }
+
   /** Cells in the order in which they were first heard of. */
   get cells(): ReadonlyMap<string, CellMessage> {
     return this._cells;
@@ -61,6 +69,7 @@ export class EnergySession {
 
   /** Take a message of the stream; false where a later one has already come. */
   accept(message: StreamMessage): boolean {
+    this._heard_ms = this.now();
     if (!this._isNews(message)) {
       return false;
     }
@@ -76,6 +85,7 @@ export class EnergySession {
 
   /** Take a snapshot, or a page of one: states where they are news, powers as the past. */
   acceptSnapshot(messages: readonly StreamMessage[]): void {
+    this._heard_ms = this.now();
     const past: PowerMessage[] = [];
     for (const message of messages) {
       if (message.session_id !== this.id) {

@@ -4,6 +4,9 @@ import type { EnergySession } from './session';
 /** Whether the kernel has said anything about measuring yet. */
 export type Acquaintance = 'asking' | 'measured' | 'not measured' | 'silent';
 
+/** How the page stands with the kernel: "lost" while JupyterLab tries to reach it again. */
+export type Connection = 'there' | 'lost' | 'server gone';
+
 /** What is known of a notebook's kernel, apart from its figures. */
 export interface KernelFacts {
   /** JupyterLab's word for the kernel's status. */
@@ -12,6 +15,7 @@ export interface KernelFacts {
   /** The language of the kernelspec, in lower case; empty where it is not known. */
   readonly language: string;
   readonly acquaintance: Acquaintance;
+  readonly connection: Connection;
   readonly session: EnergySession | null;
 }
 
@@ -21,11 +25,14 @@ export type PanelState =
   | 'kernel starting'
   | 'kernel restarting'
   | 'kernel dead'
+  | 'reconnecting'
+  | 'server gone'
   | 'not python'
   | 'asking'
   | 'not answering'
   | 'not measured'
   | 'waiting for the first cell'
+  | 'stale'
   | 'measured';
 
 export type PowerState = 'live' | 'at rest' | 'no reading';
@@ -34,6 +41,8 @@ export type PowerState = 'live' | 'at rest' | 'no reading';
 export const POWER_FRESH_S = 3;
 /** The same where no run is open: messages come 4 times a second while anything is measured. */
 export const POWER_FRESH_AFTER_RUN_S = 0.7;
+/** A kernel that measures and has said nothing for this long says nothing of the present. */
+export const STALE_AFTER_S = 10;
 
 /** The state of the panel for a notebook's kernel (null: no notebook is open). */
 export function panelState(facts: KernelFacts | null): PanelState {
@@ -50,10 +59,14 @@ export function panelState(facts: KernelFacts | null): PanelState {
   if (!facts.hasKernel) {
     return facts.status === 'starting' ? 'kernel starting' : 'no kernel';
   }
+  switch (facts.connection) {
+    case 'lost':
+      return 'reconnecting';
+    case 'server gone':
+      return 'server gone';
+  }
   if (facts.session) {
-    return facts.session.cells.size > 0 || facts.session.power
-      ? 'measured'
-      : 'waiting for the first cell';
+    return sessionState(facts.session);
   }
   if (facts.language !== '' && facts.language !== 'python') {
     return 'not python';
@@ -64,6 +77,24 @@ export function panelState(facts: KernelFacts | null): PanelState {
   return facts.acquaintance === 'silent' && facts.status !== 'idle'
     ? 'not answering'
     : 'not measured';
+}
+
+function sessionState(session: EnergySession): PanelState {
+  if (session.cells.size === 0 && !session.power) {
+    return 'waiting for the first cell';
+  }
+  return session.isRunning && session.heardAge_s >= STALE_AFTER_S ? 'stale' : 'measured';
+}
+
+/** In which time the state of a session, or of its power, changes if the kernel says nothing more, s. */
+export function changesIn_s(session: EnergySession): number | null {
+  const ends = [
+    [POWER_FRESH_AFTER_RUN_S, session.powerAge_s],
+    [POWER_FRESH_S, session.powerAge_s],
+    [STALE_AFTER_S, session.isRunning ? session.heardAge_s : Infinity]
+  ] as const;
+  const left_s = ends.map(([end_s, age_s]) => end_s - age_s).filter(left => left > 0);
+  return left_s.length > 0 ? Math.min(...left_s) : null;
 }
 
 /**

@@ -4,8 +4,9 @@ import type { Kernel, KernelMessage } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { EnergySession } from './session';
+import { isServerThere } from './server-there';
 import { askForSnapshot } from './snapshot';
-import type { Acquaintance, KernelFacts } from './state';
+import type { Acquaintance, Connection, KernelFacts } from './state';
 import { asStreamMessage, type StreamMessage } from './validate';
 import type { SnapshotReply } from './messages';
 
@@ -14,6 +15,8 @@ const EVENT_TYPE = 'greenllm_event';
 const ANSWER_WITHIN_MS = 6000;
 /** A cell still said to run this long after the kernel went idle: its end was lost, so ask. */
 const END_WITHIN_MS = 2500;
+/** How often a page that has lost its kernel looks whether the server is there, ms. */
+const LOOK_FOR_SERVER_MS = 3000;
 
 /** Why "Measure this notebook" did not work. */
 export interface MeasureFailure {
@@ -28,6 +31,9 @@ export class KernelStream implements IDisposable {
   private readonly _retired = new Set<string>();
   private _session: EnergySession | null = null;
   private _acquaintance: Acquaintance = 'asking';
+  private _connection: Connection = 'there';
+  /** Whether this kernel has been reached: before that, nothing can be lost. */
+  private _wasReached = false;
   private _language = '';
   private _failure: MeasureFailure | null = null;
   private _isLoading = false;
@@ -64,6 +70,7 @@ export class KernelStream implements IDisposable {
       hasKernel: kernel !== null,
       language: this._language,
       acquaintance: this._acquaintance,
+      connection: this._connection,
       session: this._session
     };
   }
@@ -111,6 +118,16 @@ export class KernelStream implements IDisposable {
     this._changed.emit();
   }
 
+  /** Try now what is tried every now and then: to reach the kernel, and to have its figures. */
+  async askAgain(): Promise<void> {
+    if (this._connection === 'there') {
+      await this._join();
+    } else {
+      // Where it fails, the connection's state says so already.
+      await this._kernel?.reconnect().catch(() => undefined);
+    }
+  }
+
   private get _kernel(): Kernel.IKernelConnection | null {
     return this.context.session?.kernel ?? null;
   }
@@ -136,9 +153,17 @@ export class KernelStream implements IDisposable {
   }
 
   private _onConnectionChanged(_: ISessionContext, status: Kernel.ConnectionStatus): void {
-    if (status === 'connected' && this._session) {
-      void this._join();
+    if (status === 'connected') {
+      this._wasReached = true;
+      this._connection = 'there';
+      if (this._session) {
+        void this._join();
+      }
+    } else if (this._wasReached && this._connection === 'there') {
+      this._connection = 'lost';
+      void this._lookForServer(this._epoch);
     }
+    this._changed.emit();
   }
 
   private _onIOPub(_: ISessionContext, message: KernelMessage.IMessage): void {
@@ -155,6 +180,7 @@ export class KernelStream implements IDisposable {
     const known = this._session?.id === event.session_id;
     const before = this._session?.hello?.intensity;
     const session = this._enter(event.session_id);
+    this._wasReached = true;
     if (!session?.accept(event)) {
       return;
     }
@@ -194,6 +220,8 @@ export class KernelStream implements IDisposable {
     this._epoch += 1;
     this._retire();
     this._acquaintance = 'asking';
+    this._connection = 'there';
+    this._wasReached = false;
     this._failure = null;
   }
 
@@ -240,6 +268,7 @@ export class KernelStream implements IDisposable {
       return false;
     }
     const session = this._enter(reply.session_id);
+    this._wasReached = true;
     session?.acceptSnapshot(reply.messages);
     this._changed.emit();
     return session !== null;
@@ -261,6 +290,23 @@ export class KernelStream implements IDisposable {
         void this._join();
       }
     }, END_WITHIN_MS);
+  }
+
+  /** Until the kernel is there again. */
+  private async _lookForServer(epoch: number): Promise<void> {
+    while (this._hasLost(epoch)) {
+      const kernel = this._kernel;
+      const isThere = kernel ? await isServerThere(kernel.serverSettings) : true;
+      if (this._hasLost(epoch)) {
+        this._connection = isThere ? 'lost' : 'server gone';
+        this._changed.emit();
+        await new Promise(resolve => setTimeout(resolve, LOOK_FOR_SERVER_MS));
+      }
+    }
+  }
+
+  private _hasLost(epoch: number): boolean {
+    return this._isCurrent(epoch) && this._connection !== 'there';
   }
 
   private _isCurrent(epoch: number): boolean {

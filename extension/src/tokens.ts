@@ -13,6 +13,12 @@ export interface INotebookStreams {
   readonly current: KernelStream | null;
   /** Emitted when another notebook becomes current, or anything about the current one changes. */
   readonly changed: ISignal<INotebookStreams, void>;
+  /** Emitted when a notebook has been opened; two views of one document are two notebooks. */
+  readonly opened: ISignal<INotebookStreams, NotebookPanel>;
+  /** The stream of an open notebook. */
+  of(notebook: NotebookPanel): KernelStream | null;
+  /** Visit the open notebooks. */
+  forEach(visit: (notebook: NotebookPanel) => void): void;
 }
 
 export const INotebookStreams = new Token<INotebookStreams>(

@@ -20,6 +20,7 @@ vi.mock('uplot', () => ({
 const actions: Actions = {
   selectKernel: vi.fn(),
   measure: vi.fn(),
+  askAgain: vi.fn(),
   goToCell: vi.fn(),
   copy: vi.fn(),
   openSettings: vi.fn(),
@@ -51,6 +52,7 @@ function draw(facts: KernelFacts | null, changes: Partial<PanelView> = {}): void
     failure: null,
     isLoading: false,
     cellOrder: ['cell-1'],
+    hostPower: null,
     ...changes
   };
   act(() => {
@@ -64,6 +66,7 @@ function factsOf(session: EnergySession | null, changes: Partial<KernelFacts> = 
     hasKernel: true,
     language: 'python',
     acquaintance: session ? 'measured' : 'not measured',
+    connection: 'there',
     session,
     ...changes
   };

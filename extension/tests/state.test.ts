@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { EnergySession } from '../src/session';
-import { isAllEstimated, panelState, powerState, type KernelFacts } from '../src/state';
+import {
+  changesIn_s,
+  isAllEstimated,
+  panelState,
+  powerState,
+  type KernelFacts
+} from '../src/state';
 import { cell, channel, hello, power, SESSION } from './messages';
 
 function facts(changes: Partial<KernelFacts> = {}): KernelFacts {
@@ -9,6 +15,7 @@ function facts(changes: Partial<KernelFacts> = {}): KernelFacts {
     hasKernel: true,
     language: 'python',
     acquaintance: 'not measured',
+    connection: 'there',
     session: null,
     ...changes
   };
@@ -34,9 +41,33 @@ describe('the panel says', () => {
     ['not measured', facts({ acquaintance: 'silent', status: 'idle' })],
     ['not measured', facts()],
     ['waiting for the first cell', facts({ session: sessionOf(hello()) })],
-    ['measured', facts({ session: sessionOf(hello(), cell()) })]
+    ['measured', facts({ session: sessionOf(hello(), cell()) })],
+    ['reconnecting', facts({ connection: 'lost', session: sessionOf(hello(), cell()) })],
+    ['server gone', facts({ connection: 'server gone', status: 'unknown' })],
+    ['kernel restarting', facts({ connection: 'lost', status: 'restarting' })]
   ] as const)('%s', (state, of) => {
     expect(panelState(of)).toBe(state);
+  });
+});
+
+describe('figures', () => {
+  it('are stale where a cell runs and its kernel says nothing, until it does', () => {
+    let now = 0;
+    const session = new EnergySession(SESSION, () => now);
+    session.accept(hello());
+    session.accept(cell());
+    const state = () => panelState(facts({ status: 'busy', session }));
+    expect(changesIn_s(session)).toBeCloseTo(10);
+    now = 9_000;
+    expect(state()).toBe('measured');
+    now = 11_000;
+    expect(state()).toBe('stale');
+    expect(changesIn_s(session)).toBeNull();
+    session.accept(power());
+    expect(state()).toBe('measured');
+    session.accept(cell({ seq: 9, status: 'ok' }));
+    now = 60_000;
+    expect(state()).toBe('measured');
   });
 });
 

@@ -1,4 +1,5 @@
 import type { ISessionContext } from '@jupyterlab/apputils';
+import { ServerConnection } from '@jupyterlab/services';
 import { Signal } from '@lumino/signaling';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { KernelStream } from '../src/stream';
@@ -24,6 +25,8 @@ class FakeKernel {
   requests: number[] = [];
   knowsRequest = true;
   loadReply: object = { status: 'ok' };
+  reconnects = 0;
+  serverSettings = { baseUrl: 'http://localhost/' };
   loads: { code: string; silent: boolean; store_history: boolean }[] = [];
 
   constructor(language = 'python') {
@@ -47,6 +50,11 @@ class FakeKernel {
       future.onIOPub(idle);
     });
     return future;
+  }
+
+  reconnect(): Promise<void> {
+    this.reconnects += 1;
+    return Promise.resolve();
   }
 
   requestExecute(content: FakeKernel['loads'][number]): { done: Promise<unknown> } {
@@ -252,6 +260,55 @@ describe('a stream', () => {
     await soon();
     expect(kernel.requests).toEqual([0, 0]);
     expect(stream.session?.cells.get('cell-1')?.mass_gco2e).toBe(0.001);
+  });
+
+  describe('whose connection is lost', () => {
+    const server = vi.spyOn(ServerConnection, 'makeRequest');
+    afterEach(() => server.mockReset());
+
+    async function lose(answer: () => Promise<Response>): Promise<ReturnType<typeof follow>> {
+      const kernel = new FakeKernel();
+      kernel.snapshots = [snapshot([hello(), cell()])];
+      const followed = follow(kernel);
+      await soon();
+      server.mockImplementation(answer);
+      followed.context.connectionStatusChanged.emit('connecting');
+      return followed;
+    }
+
+    it('says that it reconnects, keeps its figures, and has the rest once it is back', async () => {
+      const { stream, context } = await lose(() => Promise.resolve(new Response('{}')));
+      await soon();
+      expect(panelState(stream.facts)).toBe('reconnecting');
+      expect(stream.session?.cells.size).toBe(1);
+
+      context.kernel.snapshots = [snapshot([hello({ seq: 8 }), cell({ seq: 9, cell_id: 'b' })])];
+      context.connectionStatusChanged.emit('connected');
+      await soon();
+      expect(panelState(stream.facts)).toBe('measured');
+      expect(stream.session?.cells.size).toBe(2);
+      server.mockClear();
+      await vi.advanceTimersByTimeAsync(30_000);
+      expect(server).not.toHaveBeenCalled();
+    });
+
+    it('says where it is the server that is gone', async () => {
+      const { stream } = await lose(() => Promise.reject(new TypeError('Failed to fetch')));
+      await soon();
+      expect(panelState(stream.facts)).toBe('server gone');
+      server.mockImplementation(() => Promise.resolve(new Response('', { status: 503 })));
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(panelState(stream.facts)).toBe('server gone');
+      server.mockImplementation(() => Promise.resolve(new Response('', { status: 403 })));
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(panelState(stream.facts)).toBe('reconnecting');
+    });
+
+    it('tries at once where the user wants it', async () => {
+      const { stream, context } = await lose(() => Promise.resolve(new Response('{}')));
+      void stream.askAgain();
+      expect(context.kernel.reconnects).toBe(1);
+    });
   });
 
   it('lets go of everything with its notebook', async () => {

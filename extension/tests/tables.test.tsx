@@ -42,6 +42,7 @@ beforeEach(() => {
   root = createRoot(host);
   actions = {
     selectKernel: vi.fn(),
+    askAgain: vi.fn(),
     measure: vi.fn(),
     goToCell: vi.fn(),
     copy: vi.fn(),

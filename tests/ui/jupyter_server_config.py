@@ -37,11 +37,12 @@ c.ServerApp.port = int(os.environ["GREENLLM_UI_PORT"])
 c.ServerApp.port_retries = 0
 c.ServerApp.open_browser = False
 c.ServerApp.allow_root = True
-c.ServerApp.jpserver_extensions = {"jupyterlab": True, "greenllm_kernel": True}
+c.ServerApp.jpserver_extensions = {"jupyterlab": True, "notebook": True, "greenllm_kernel": True}
 c.ServerApp.root_dir = str(home / "work")
 c.IdentityProvider.token = os.environ["GREENLLM_UI_TOKEN"]
 c.LabApp.workspaces_dir = str(home / "data" / "workspaces")
 c.LabApp.expose_app_in_browser = True
+c.JupyterNotebookApp.expose_app_in_browser = True
 c.LabServerApp.extra_labextensions_path = [
     str(Path(jupyterlab.__file__).parent / "galata"),
     str(home / "labextensions"),

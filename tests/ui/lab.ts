@@ -6,6 +6,7 @@ import {
   type IJupyterLabPageFixture
 } from '@jupyterlab/galata';
 import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { expect, type Locator } from '@playwright/test';
 
 export { expect };
@@ -53,14 +54,19 @@ export function runsFor(seconds: number): string {
   return `import time\nfor step in range(${seconds * 20}):\n    time.sleep(0.05)`;
 }
 
-/** Open a notebook of these cells with a running kernel, and the panel beside it. */
+/**
+ * Open a notebook of these cells with a running kernel, and the panel beside it.
+ *
+ * @param metadata - Of each cell.
+ */
 export async function openNotebook(
   page: Lab,
   path: string,
   cells: readonly string[],
-  kernel = 'python3'
+  kernel = 'python3',
+  metadata: readonly object[] = []
 ): Promise<Locator> {
-  await page.contents.uploadContent(notebookOf(cells, kernel), 'text', path);
+  await page.contents.uploadContent(notebookOf(cells, kernel, metadata), 'text', path);
   await page.evaluate(async path => {
     const { commands } = window.jupyterapp;
     const notebook = (await commands.execute('docmanager:open', { path })) as NotebookPanel;
@@ -110,6 +116,66 @@ export async function switchTo(page: Lab, path: string): Promise<void> {
   }, path);
 }
 
+/** Change one of GreenLLM's settings, as the settings editor does. */
+export async function setPreference(
+  page: Lab,
+  key: string,
+  value: string | number | boolean
+): Promise<void> {
+  await page.evaluate(
+    async ({ key, value }) => {
+      const { galata } = window as unknown as {
+        galata: { getPlugin(id: string): Promise<ISettingRegistry> };
+      };
+      const registry = await galata.getPlugin('@jupyterlab/apputils-extension:settings');
+      await registry.set('greenllm:panel', key, value);
+    },
+    { key, value }
+  );
+}
+
+/** The badge of a cell of the current notebook. */
+export function badgeOf(page: Lab, index: number): Locator {
+  return page
+    .locator(`.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell[data-windowed-list-index="${index}"]`)
+    .locator('.greenllm-Badge');
+}
+
+/** A record as a notebook keeps it, of an earlier session. */
+export function keptRecord(cellId: string): object {
+  return {
+    schema: 1,
+    run_id: '',
+    parent_run_id: null,
+    session_id: '',
+    name: 'earlier',
+    stage: null,
+    cell_id: cellId,
+    execution_count: 1,
+    status: 'ok',
+    host: '',
+    started_at: '2026-01-31T12:00:00.000Z',
+    duration_s: 2,
+    settled: true,
+    energy: {
+      gross_j: 700,
+      interval_j: [660, 740],
+      repeatability_interval_j: [690, 710],
+      idle_j: null,
+      net_j: null,
+      net_interval_j: null,
+      share_j: null,
+      provenance: 'measured',
+      by_provenance_j: { measured: 700, derived: 0, estimated: 0 },
+      unavailable: []
+    },
+    channels: [],
+    emissions: null,
+    units: {},
+    self: { overhead_s: 0, sampler_cpu_s: 0 }
+  };
+}
+
 export function panelOf(page: Lab): Locator {
   return page.locator('#greenllm-panel');
 }
@@ -149,13 +215,17 @@ async function shutDownKernels(page: Lab): Promise<void> {
   await Promise.all(sessions.map(({ id }) => request.delete(`${base}/api/sessions/${id}`)));
 }
 
-function notebookOf(cells: readonly string[], kernel: string): string {
+export function notebookOf(
+  cells: readonly string[],
+  kernel: string,
+  metadata: readonly object[] = []
+): string {
   return JSON.stringify({
     cells: cells.map((source, index) => ({
       cell_type: 'code',
       id: `cell-${index}`,
       source,
-      metadata: {},
+      metadata: metadata[index] ?? {},
       outputs: [],
       execution_count: null
     })),

@@ -7,6 +7,8 @@ import type { Preferences } from '../preferences';
 export interface Actions {
   selectKernel(): void;
   measure(): void;
+  /** Try again to reach the kernel and to have its figures. */
+  askAgain(): void;
   /** Scroll to a cell of the notebook and make it active. */
   goToCell(cellId: string): void;
   /** Put text on the clipboard. Only in answer to a click or a key. */

@@ -1,5 +1,6 @@
 /** The whole panel for one notebook: a named state, or the figures. */
 import * as React from 'react';
+import type { HostPower } from '../messages';
 import type { EnergySession } from '../session';
 import { isAllEstimated, panelState, powerState, type KernelFacts } from '../state';
 import type { MeasureFailure } from '../stream';
@@ -8,6 +9,7 @@ import { ChannelList } from './channels';
 import { Charts } from './charts';
 import { EarlierSessions } from './earlier';
 import { EnvironmentProvider, useEnvironment, type Environment } from './environment';
+import { HostPowerNow } from './host-power';
 import { Intensity } from './intensity';
 import { EstimatesNotice, MeasuringOffNotice, Meters, Warnings } from './notices';
 import { PowerNow } from './power';
@@ -25,6 +27,8 @@ export interface PanelView {
   readonly isLoading: boolean;
   /** Ids of the notebook's cells, in its order. */
   readonly cellOrder: readonly string[];
+  /** What the server's host draws, where no kernel is measured; null where that is not known. */
+  readonly hostPower: HostPower | null;
 }
 
 export function Panel({ view }: { view: PanelView }): React.JSX.Element {
@@ -42,6 +46,7 @@ export function Panel({ view }: { view: PanelView }): React.JSX.Element {
         {state !== 'measured' && (
           <StateNote state={state} failure={view.failure} isLoading={view.isLoading} />
         )}
+        {view.hostPower && <HostPowerNow host={view.hostPower} />}
         {session ? (
           <SessionFigures key={session.id} session={session} cellOrder={view.cellOrder} />
         ) : (

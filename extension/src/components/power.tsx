@@ -33,7 +33,7 @@ export function PowerNow({ session, state }: PowerNowProps): React.JSX.Element {
   );
 }
 
-function powerStateName(state: PowerState, trans: TranslationBundle): string {
+export function powerStateName(state: PowerState, trans: TranslationBundle): string {
   switch (state) {
     case 'live':
       return trans.__('power unavailable');

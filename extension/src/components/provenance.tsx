@@ -49,7 +49,8 @@ function shareText(provenance: Provenance, share: number, trans: TranslationBund
   return trans.__('%1 % %2', percent, provenanceName(provenance, trans));
 }
 
-function provenanceMeaning(provenance: Provenance, trans: TranslationBundle): string {
+/** In a sentence. */
+export function provenanceMeaning(provenance: Provenance, trans: TranslationBundle): string {
   switch (provenance) {
     case 'measured':
       return trans.__('Measured: read from an energy counter');

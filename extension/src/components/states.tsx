@@ -101,6 +101,22 @@ function wordsFor(state: PanelState, trans: TranslationBundle): Words {
         text: trans.__('The kernel has died. What it had measured is in the ledger.'),
         button: { label: trans.__('Start kernel…'), act: actions => actions.selectKernel() }
       };
+    case 'reconnecting':
+      return {
+        title: trans.__('Reconnecting…'),
+        text: trans.__(
+          'The connection to the kernel is lost. Its cells run on and are measured; what it has to say appears once it is reached again.'
+        ),
+        button: { label: trans.__('Try now'), act: actions => actions.askAgain() }
+      };
+    case 'server gone':
+      return {
+        title: trans.__('Server gone'),
+        text: trans.__(
+          'The Jupyter server does not answer. Start it again, or look at the network between you and it.'
+        ),
+        button: { label: trans.__('Try now'), act: actions => actions.askAgain() }
+      };
     case 'not python':
       return {
         title: trans.__('Not a Python kernel'),
@@ -131,6 +147,14 @@ function wordsFor(state: PanelState, trans: TranslationBundle): Words {
       return {
         title: trans.__('Measuring'),
         text: trans.__('Run a cell, and what it costs appears here.')
+      };
+    case 'stale':
+      return {
+        title: trans.__('No news'),
+        text: trans.__(
+          'A cell runs, but its kernel has sent nothing for a while: code that never gives Python its turn holds it up, and it comes when that ends. The figures below are the last ones.'
+        ),
+        button: { label: trans.__('Ask again'), act: actions => actions.askAgain() }
       };
     case 'measured':
       return { title: '', text: '' };

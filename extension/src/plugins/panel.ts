@@ -12,6 +12,7 @@ import {
 } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { actionsFor } from '../actions';
+import { CATEGORY, CommandIDs, NO_ARGUMENTS } from '../commands';
 import { leafIcon } from '../icon';
 import { EnergyPanel, PANEL_ID } from '../panel-widget';
 import { energyServer } from '../server';
@@ -19,11 +20,7 @@ import { panelState } from '../state';
 import { INotebookStreams, IPreferences } from '../tokens';
 
 const PLUGIN_ID = 'greenllm:panel';
-const CATEGORY = 'GreenLLM';
 const RANK = 900;
-
-/** What others may call. */
-export const CommandIDs = { open: 'greenllm:open', measure: 'greenllm:measure' } as const;
 
 export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: PLUGIN_ID,
@@ -47,11 +44,12 @@ function activate(
   const chosen = translator ?? nullTranslator;
   const trans = chosen.load('greenllm');
   const sessionDialogs = dialogs ?? new SessionContextDialogs({ translator: chosen });
+  const actions = actionsFor(app, streams, sessionDialogs);
   const panel = new EnergyPanel({
     streams,
     trans,
     preferences,
-    actions: actionsFor(app, streams, sessionDialogs),
+    actions,
     server: energyServer(app.serviceManager.serverSettings)
   });
   app.shell.add(panel, 'right', { rank: RANK, type: 'GreenLLM' });
@@ -61,21 +59,33 @@ function activate(
     label: trans.__('Show Energy and Emissions'),
     caption: trans.__('Open the panel with power, energy and emissions of the current notebook'),
     icon: leafIcon,
-    describedBy: { args: { type: 'object', properties: {} } },
+    describedBy: NO_ARGUMENTS,
     execute: () => app.shell.activateById(PANEL_ID)
   });
   app.commands.addCommand(CommandIDs.measure, {
     label: trans.__('Measure This Notebook'),
     caption: trans.__('Load GreenLLM in the kernel of the current notebook'),
-    describedBy: { args: { type: 'object', properties: {} } },
+    describedBy: NO_ARGUMENTS,
     isEnabled: () => isMeasurable(streams),
     execute: async () => {
       app.shell.activateById(PANEL_ID);
       await streams.current?.measure();
     }
   });
-  streams.changed.connect(() => app.commands.notifyCommandChanged(CommandIDs.measure));
-  for (const command of Object.values(CommandIDs)) {
+  app.commands.addCommand(CommandIDs.settings, {
+    label: trans.__('Settings of Energy and Emissions'),
+    caption: trans.__('Units, refresh, badges, price, place, and what notebooks keep'),
+    describedBy: NO_ARGUMENTS,
+    execute: actions.openSettings
+  });
+  let wasMeasurable: boolean | null = null;
+  streams.changed.connect(() => {
+    if (wasMeasurable !== isMeasurable(streams)) {
+      wasMeasurable = isMeasurable(streams);
+      app.commands.notifyCommandChanged(CommandIDs.measure);
+    }
+  });
+  for (const command of [CommandIDs.open, CommandIDs.measure, CommandIDs.settings]) {
     palette?.addItem({ command, category: CATEGORY });
   }
 

@@ -1,0 +1,123 @@
+/**
+ * Badges on the measured cells of one notebook.
+ *
+ * A badge is a node within its cell's own, so that it moves, collapses, leaves the page and dies with
+ * it. What has changed is found by comparing what a cell's badge was drawn from with what is known now:
+ * nothing is kept for cells that are gone.
+ */
+import type { Cell } from '@jupyterlab/cells';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { IDisposable } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+import { makeBadge, writeBadge, type BadgeSubject } from './badge';
+import { keptRecord } from './kept-record';
+import { Pace } from './pace';
+import type { KernelStream } from './stream';
+import type { IPreferences } from './tokens';
+
+/** What stays of the cell's input when its source is collapsed. */
+const INPUT = ':scope > .jp-Cell-inputWrapper';
+/** Badges drawn at once, so that typing never waits for more. */
+const MOST_AT_ONCE = 100;
+
+interface Drawn {
+  readonly node: HTMLElement;
+  readonly subject: BadgeSubject;
+  /** Of which drawing manner: it changes with the preferences. */
+  readonly manner: number;
+}
+
+export interface NotebookBadgesOptions {
+  notebook: NotebookPanel;
+  stream: KernelStream;
+  preferences: IPreferences;
+  trans: TranslationBundle;
+}
+
+export class NotebookBadges implements IDisposable {
+  private readonly _drawn = new WeakMap<Cell, Drawn>();
+  private readonly _pace: Pace;
+  private _manner = 0;
+  private _isDisposed = false;
+
+  constructor(private readonly options: NotebookBadgesOptions) {
+    const { notebook, stream, preferences } = options;
+    this._pace = new Pace({
+      draw: () => this._draw(),
+      isSeen: () => notebook.isVisible,
+      every_ms: () => preferences.current.refreshMs
+    });
+    stream.changed.connect(this._onChanged, this);
+    preferences.changed.connect(this._onPreferencesChanged, this);
+    notebook.content.cellInViewportChanged.connect(this._onChanged, this);
+    notebook.content.modelContentChanged.connect(this._onChanged, this);
+    this._pace.request();
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  dispose(): void {
+    if (!this._isDisposed) {
+      this._isDisposed = true;
+      this._pace.dispose();
+      Signal.clearData(this);
+    }
+  }
+
+  private _onChanged(): void {
+    this._pace.request();
+  }
+
+  private _onPreferencesChanged(): void {
+    this._manner += 1;
+    this._pace.request(true);
+  }
+
+  private _draw(): void {
+    let drawn = 0;
+    for (const cell of this.options.notebook.content.widgets) {
+      if (drawn === MOST_AT_ONCE) {
+        this._pace.request(true);
+        return;
+      }
+      if (this._drawCell(cell)) {
+        drawn += 1;
+      }
+    }
+  }
+
+  /** Whether anything had to be done. */
+  private _drawCell(cell: Cell): boolean {
+    const { preferences, trans } = this.options;
+    const subject = preferences.current.badges ? this._subjectOf(cell) : null;
+    const drawn = this._drawn.get(cell);
+    if (!subject) {
+      drawn?.node.remove();
+      return this._drawn.delete(cell);
+    }
+    if (drawn?.subject === subject && drawn.manner === this._manner) {
+      return false;
+    }
+    const node = drawn?.node ?? makeBadge();
+    if (!drawn) {
+      const input = cell.node.querySelector(INPUT);
+      if (!input) {
+        // Not in the page yet: it tells when it is.
+        return false;
+      }
+      input.append(node);
+    }
+    writeBadge(node, subject, trans, preferences.current.energyUnit);
+    this._drawn.set(cell, { node, subject, manner: this._manner });
+    return true;
+  }
+
+  /** What the kernel knows of the cell; else what the notebook has kept of an earlier session. */
+  private _subjectOf(cell: Cell): BadgeSubject | null {
+    const { session } = this.options.stream;
+    return session?.cells.get(cell.model.id) ?? keptRecord(cell.model);
+  }
+}

@@ -1,0 +1,148 @@
+/** The item in the status bar: power now, the session's energy, and how it stands with its budget. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import { Signal, type ISignal } from '@lumino/signaling';
+import * as React from 'react';
+import { budgetState, type BudgetState } from './budget';
+import { powerStateName } from './components/power';
+import { figureText, formatEnergy, formatPercent, formatPower } from './format';
+import { leafIcon } from './icon';
+import { Pace } from './pace';
+import type { Preferences } from './preferences';
+import { weakest } from './provenance';
+import type { EnergySession } from './session';
+import { changesIn_s, panelState, powerState } from './state';
+import type { INotebookStreams, IPreferences } from './tokens';
+
+export interface StatusItemOptions {
+  streams: INotebookStreams;
+  preferences: IPreferences;
+  trans: TranslationBundle;
+  /** What a click does. */
+  open: () => void;
+}
+
+export class StatusItem extends ReactWidget {
+  private readonly _activeChanged = new Signal<this, void>(this);
+  private readonly _pace: Pace;
+  private _isActive = false;
+
+  constructor(private readonly options: StatusItemOptions) {
+    super();
+    const { streams, preferences } = options;
+    this.addClass('greenllm-StatusItem');
+    this._pace = new Pace({
+      draw: () => this.update(),
+      isSeen: () => this._isActive && this.isAttached,
+      every_ms: () => preferences.current.refreshMs
+    });
+    streams.changed.connect(this._onChanged, this);
+    preferences.changed.connect(() => this._pace.request(true));
+    this._onChanged();
+  }
+
+  /** Whether there is anything to show. */
+  get isActive(): boolean {
+    return this._isActive;
+  }
+
+  get activeChanged(): ISignal<this, void> {
+    return this._activeChanged;
+  }
+
+  override dispose(): void {
+    this._pace.dispose();
+    super.dispose();
+  }
+
+  protected override render(): React.JSX.Element | null {
+    const { streams, preferences, trans, open } = this.options;
+    const session = streams.current?.session;
+    if (!session) {
+      return null;
+    }
+    this._pace.requestIn(changesIn_s(session));
+    const { text, detail, budget } = statusOf(session, preferences.current, trans);
+    return (
+      <button
+        className="greenllm-StatusItem-button"
+        title={detail}
+        aria-label={detail}
+        data-budget={budget}
+        onClick={open}
+      >
+        <leafIcon.react tag="span" height="14px" width="14px" />
+        <span>{text}</span>
+      </button>
+    );
+  }
+
+  private _onChanged(): void {
+    const facts = this.options.streams.current?.facts ?? null;
+    const state = panelState(facts);
+    const isActive = state === 'measured' || state === 'stale';
+    if (isActive !== this._isActive) {
+      this._isActive = isActive;
+      this._activeChanged.emit();
+    }
+    this._pace.request();
+  }
+}
+
+interface Status {
+  readonly text: string;
+  readonly detail: string;
+  readonly budget: BudgetState | 'none';
+}
+
+function statusOf(
+  session: EnergySession,
+  { energyUnit }: Preferences,
+  trans: TranslationBundle
+): Status {
+  const { totals } = session;
+  const power = powerText(session, trans);
+  if (!totals) {
+    return { text: power, detail: trans.__('Power now: %1', power), budget: 'none' };
+  }
+  const energy = formatEnergy(totals.energy_j, totals.interval_j, trans, energyUnit);
+  const limit_j = totals.budget_j ?? null;
+  const budget =
+    limit_j === null ? 'none' : budgetState(totals.energy_j, totals.interval_j, limit_j);
+  const ofBudget =
+    limit_j === null || totals.energy_j === null
+      ? null
+      : budgetText(budget, totals.energy_j / limit_j, trans);
+  return {
+    text: [power, figureText(energy), ofBudget].filter(part => part !== null).join(' · '),
+    detail: [
+      trans.__('Power now: %1', power),
+      trans.__('Energy of the session: %1', energy.detail),
+      ofBudget
+    ]
+      .filter(part => part !== null)
+      .join('\n'),
+    budget
+  };
+}
+
+function powerText(session: EnergySession, trans: TranslationBundle): string {
+  const { hello, power } = session;
+  const state = powerState(session);
+  if (state !== 'live') {
+    return powerStateName(state, trans);
+  }
+  const counted = (hello?.channels ?? []).filter(c => c.inside === null && c.fault === null);
+  return formatPower(power?.total_w ?? null, weakest(counted) === 'estimated');
+}
+
+function budgetText(state: BudgetState | 'none', part: number, trans: TranslationBundle): string {
+  switch (state) {
+    case 'exceeded':
+      return trans.__('over budget');
+    case 'perhaps exceeded':
+      return trans.__('perhaps over budget');
+    default:
+      return trans.__('%1 of budget', formatPercent(part, trans));
+  }
+}

@@ -1,0 +1,93 @@
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import { Signal } from '@lumino/signaling';
+import { describe, expect, it, vi } from 'vitest';
+import type { NotebookMetadata } from '../src/preferences';
+import { RecordKeeper } from '../src/record-keeper';
+import { EnergySession } from '../src/session';
+import type { KernelStream } from '../src/stream';
+import { cell, record, SESSION } from './messages';
+
+/** A notebook of two cells, and a kernel that has a record of every run. */
+function arrange(what: NotebookMetadata = 'everything') {
+  const session = new EnergySession(SESSION);
+  const asked: string[] = [];
+  const written: unknown[] = [];
+  const sender = {};
+  const kernel = {
+    clientId: 'client',
+    username: '',
+    sendControlMessage: ({ content }: { content: { run_id: string } }) => {
+      asked.push(content.run_id);
+      const future = { onReply: vi.fn(), done: new Promise(() => undefined) };
+      const answer = { status: 'ok', schema: 1, record: record({ run_id: content.run_id }) };
+      queueMicrotask(() => future.onReply({ content: answer }));
+      return future;
+    }
+  };
+  const stream = {
+    session,
+    context: { session: { kernel }, kernelChanged: new Signal<object, void>(sender) },
+    changed: new Signal<object, void>(sender)
+  };
+  const cells = ['cell-1', 'cell-2'].map(id => ({
+    id,
+    getMetadata: () => undefined,
+    setMetadata: (_: string, value: unknown) => written.push(value)
+  }));
+  const notebook = { isDisposed: false, content: { model: { cells } } };
+  const keeper = new RecordKeeper(
+    notebook as unknown as NotebookPanel,
+    stream as unknown as KernelStream,
+    () => what
+  );
+  return {
+    asked,
+    written,
+    run: (id: string) => keeper.onScheduled(id),
+    say: async (message: ReturnType<typeof cell>) => {
+      session.accept(message);
+      stream.changed.emit();
+      await vi.waitFor(() => expect(asked.length).toBe(written.length));
+    }
+  };
+}
+
+const settled = { status: 'ok', settled: true } as const;
+
+describe('a settled record', () => {
+  it('is written once for each run of this page, when it is settled', async () => {
+    const { asked, written, run, say } = arrange();
+    run('cell-1');
+    await say(cell({ seq: 1 }));
+    await say(cell({ seq: 2, status: 'ok' }));
+    expect(asked).toEqual([]);
+    await say(cell({ seq: 3, ...settled }));
+    await say(cell({ seq: 4, ...settled }));
+    expect(asked).toEqual(['run-1']);
+    expect(written).toEqual([record()]);
+  });
+
+  it('of the run before is not taken for the one that was just told to run', async () => {
+    const { asked, run, say } = arrange();
+    await say(cell({ seq: 1, ...settled }));
+    run('cell-1');
+    await say(cell({ seq: 2, ...settled }));
+    expect(asked).toEqual([]);
+    await say(cell({ seq: 3, run_id: 'run-2', ...settled }));
+    expect(asked).toEqual(['run-2']);
+  });
+
+  it('of a cell that another page ran is left to that page', async () => {
+    const { asked, run, say } = arrange();
+    run('cell-2');
+    await say(cell({ seq: 1, ...settled }));
+    expect(asked).toEqual([]);
+  });
+
+  it('is not even asked for where nothing is to be stored', async () => {
+    const { asked, run, say } = arrange('nothing');
+    run('cell-1');
+    await say(cell({ seq: 1, ...settled }));
+    expect(asked).toEqual([]);
+  });
+});
