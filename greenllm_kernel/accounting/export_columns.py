@@ -96,6 +96,7 @@ RECORD_COLUMNS: tuple[Column[Record], ...] = (
     *_energy("idle", lambda record: record.idle),
     *_energy("net", lambda record: record.net),
     Column("share_j", float, lambda record: record.share_j),
+    Column("budget_j", float, lambda record: record.budget_j),
     *(Column(f"{component.value}_j", float, partial(_component_j, component)) for component in Component),
     Column("unavailable", str, lambda record: " ".join(record.unavailable)),
     Column("mass_gco2e", float, lambda record: _get(record.emissions, lambda emissions: emissions.mass_gco2e)),

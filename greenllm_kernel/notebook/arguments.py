@@ -57,7 +57,7 @@ def cell_options(magic: object, line: str) -> CellOptions:
         raise UsageError(f"%%energy {line}: {error}") from error
     per = {}
     for text in found.per:
-        match = UNIT.fullmatch(_unquoted(text))
+        match = UNIT.fullmatch(unquoted(text))
         if match is None:
             raise UsageError(f"--per {text}: expected UNIT=EXPR, such as --per token=n_tokens")
         _check_expression(match["unit"], match["expression"])
@@ -67,12 +67,13 @@ def cell_options(magic: object, line: str) -> CellOptions:
     output = found.output
     if output is not None and (not output.isidentifier() or keyword.iskeyword(output)):
         raise UsageError(f"-o {output}: expected the name of a variable")
-    name = " ".join(_unquoted(word) for word in found.name) or None
-    budget_j = None if found.budget is None else _budget_j(_unquoted(found.budget))
-    return CellOptions(name, _unquoted(found.stage) or None, per, output, found.quiet, budget_j, found.live)
+    name = " ".join(unquoted(word) for word in found.name) or None
+    budget_j = None if found.budget is None else _budget_j(unquoted(found.budget))
+    return CellOptions(name, unquoted(found.stage) or None, per, output, found.quiet, budget_j, found.live)
 
 
-def _unquoted(text: str | None) -> str:
+def unquoted(text: str | None) -> str:
+    """Return a word of a magic's line without the quotation marks around it."""
     if text is None:
         return ""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "",
     "budget": "an amount of energy, or off",
     "idle": "one number (of seconds)",
+    "export": "a file, --format and --cells",
 }
 """The commands, and what one may say of each at most."""
 
@@ -45,13 +46,14 @@ class EnergyMagics(Magics):
         %energy status  what is measured, with which meters, and what is missing
         %energy report  this session's cells with their energy and emissions
         %energy budget [ENERGY|off]  how this session stands to its budget; set one (5kJ, 2Wh), or remove it
+        %energy export FILE [--format csv|json|parquet] [--cells]  this session's runs, or its cells, as a table
         %energy idle [SECONDS]  measure the idle machine, for 10 s or so long: what net energy is counted from
         """
         words = line.split()
         command, arguments = (words[0], words[1:]) if words else ("status", [])
         if command not in COMMANDS:
             raise UsageError(f"%energy {line.strip()} is unknown; there is %energy {'|'.join(COMMANDS)}")
-        if command == "budget":
+        if command in ("budget", "export"):
             arguments = [" ".join(arguments)] if arguments else []
         if len(arguments) > bool(COMMANDS[command]):
             most = f"at most {COMMANDS[command]}" if COMMANDS[command] else "nothing more"
@@ -99,6 +101,11 @@ class EnergyMagics(Magics):
             except BudgetError as error:
                 raise UsageError(f"%energy budget {error}") from error
         print(session_budget_text(self._extension.session))
+
+    def _export(self, line: str = "") -> None:
+        from greenllm_kernel.notebook.export import export_session
+
+        print(export_session(self._extension.session, line))
 
     def _idle(self, seconds: str | None = None) -> None:
         from greenllm_kernel.notebook.idle import measure_idle, seconds_of

@@ -6,17 +6,13 @@ import html
 import io
 from collections.abc import Sequence
 
-from greenllm_kernel.accounting.ledger import Ledger, ledger_path
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.remarks import intensity_rows, intensity_text
 from greenllm_kernel.accounting.report import CellRow, SessionPart, StageRow, Sum, session_part
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.accounting.tables import part_lines, print_records, share_column_text
-from greenllm_kernel.errors import LedgerError
 from greenllm_kernel.notebook.html_table import known_columns, table_html
-
-SETTLE_S = 3.0
-"""How long the report waits for records that are still being sharpened, s."""
+from greenllm_kernel.notebook.session_records import session_records
 
 WIDTH = 120
 """Columns of the table of text."""
@@ -29,8 +25,7 @@ def report_bundle(session: Session) -> dict[str, str]:
     """Return the table of this session's cells as text and as static HTML, or why there is none."""
     from rich.console import Console
 
-    session.settle(SETTLE_S)
-    records, note = _records(session)
+    records, note = session_records(session)
     if not records:
         return {"text/plain": "Nothing was measured in this session yet: run a cell, then %energy report."}
     console = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False, force_jupyter=False)
@@ -78,16 +73,3 @@ def _figures(total: Sum, units: Sequence[str] = ()) -> list[str]:
 def _how(total: Sum) -> str:
     missing = f"without {total.missing}" if total.missing else ""
     return "\n".join(line for line in (total.provenance, missing, "partly read" if total.partly else "") if line)
-
-
-def _records(session: Session) -> tuple[Sequence[Record], str]:
-    """Return the records in the ledger; what it lacks (it may be unreadable or full) comes from memory."""
-    try:
-        stored = Ledger(ledger_path(session.configuration)).records(session_id=session.id)
-        note = ""
-    except LedgerError as error:
-        stored, note = [], f"Shown from memory: {error}"
-    settled = {record.run_id: record for record in session.records}
-    open_ids = {run.run_id for run in session.open_runs}
-    merged = {record.run_id: record for record in stored if record.run_id not in open_ids} | settled
-    return list(merged.values()), note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -41,7 +42,7 @@ def test_the_version_is_printed_without_loading_jupyter(greenllm: CommandLine) -
     )
     done_python = subprocess.run(loaded, env=greenllm.env, capture_output=True, text=True, check=True)
     assert "heavy: []" in done_python.stdout
-    for command in ("doctor", "run", "report", "calibrate", "tutorials"):
+    for command in ("doctor", "run", "report", "export", "calibrate", "tutorials"):
         assert command in done_python.stdout
 
 
@@ -213,6 +214,33 @@ def test_a_damaged_ledger_is_reported_and_not_touched(greenllm: CommandLine) -> 
     assert "damaged" in done.err
     assert "move the file away" in done.err
     assert greenllm.ledger.read_text().startswith("notes")
+
+
+def test_what_was_measured_is_exported_in_the_format_of_the_files_name(greenllm: CommandLine) -> None:
+    filled(greenllm)
+    done = greenllm.run("export", "energy.csv")
+    cells = greenllm.run("export", "-", "--format", "json", "--cells", "--session", "last")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    lines = (greenllm.folder / "energy.csv").read_text().splitlines()
+    assert lines[0].startswith("run_id,") and len(lines) == 1 + len(Ledger(greenllm.ledger).records())
+    assert {cell["session_id"] for cell in json.loads(cells.out)} == {Ledger(greenllm.ledger).sessions()[-1].session_id}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["energy.xlsx"], 1, "'xlsx' is no format to export to; there is csv, json, parquet"),
+        (["energy.csv", "--session", "none"], 2, "there is no session 'none'"),
+        (["nowhere/energy.csv"], 1, "nowhere/energy.csv cannot be written"),
+    ],
+)
+def test_an_export_says_in_one_line_why_there_is_none(
+    greenllm: CommandLine, words: list[str], code: int, message: str
+) -> None:
+    filled(greenllm)
+    done = greenllm.run("export", *words)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err and len(done.err.splitlines()) == 1
 
 
 def test_tutorials_are_copied_and_changed_ones_are_kept(greenllm: CommandLine) -> None:
