@@ -60,6 +60,8 @@ class LiveKernel:
         request = self.client.execute(code, **options)
         outcome = self.collect(request, timeout)
         reply = self.client.get_shell_msg(timeout=timeout)
+        while reply["parent_header"].get("msg_id") != request:  # a late answer to what was asked before
+            reply = self.client.get_shell_msg(timeout=timeout)
         outcome.status = reply["content"]["status"]
         return outcome
 
