@@ -30,6 +30,15 @@ describe('the record in a cell output', () => {
     }
   });
 
+  it('says how the run stands to its budget, and nothing where none was set', () => {
+    const budget = (budget_j: number | null) =>
+      render(record({ budget_j })).querySelector('summary .greenllm-Record-budget')?.textContent;
+    expect(budget(1000)).toBe('▲ over its budget of 1.0 kJ');
+    expect(budget(1200)).toBe('perhaps over its budget of 1.2 kJ');
+    expect(budget(2000)).toBe('within its budget of 2.0 kJ');
+    expect(budget(null)).toBeUndefined();
+  });
+
   it('shows each channel, and why one is missing', () => {
     const table = render(record()).querySelector('table');
     expect(table?.textContent).toContain('unavailable');

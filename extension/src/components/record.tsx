@@ -1,7 +1,15 @@
 /** A record as a one-line card, with its channels to unfold. All of it is text from checked data. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { formatBasis, formatDuration, formatEmissions, formatEnergy, formatShare } from '../format';
+import { budgetState, type BudgetState } from '../budget';
+import {
+  formatBasis,
+  formatDuration,
+  formatEmissions,
+  formatEnergy,
+  formatSetEnergy,
+  formatShare
+} from '../format';
 import type { ChannelEnergy, EnergyRecord, EnergyTotal } from '../messages';
 import { asRecord } from '../validate';
 import { FigureText } from './figure';
@@ -51,6 +59,7 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
         <ProvenanceChip provenance={energy.provenance} trans={trans} />
         <span>{formatDuration(record.duration_s, trans)}</span>
         {record.status !== 'ok' && <span>{statusName(record.status, trans)}</span>}
+        <BudgetLine record={record} trans={trans} />
         <NetRow
           figures={netFigures(
             withShare(energy, channels),
@@ -99,6 +108,38 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
       )}
     </details>
   );
+}
+
+/** How the run stands to the budget that was set for it; nothing where none was. */
+function BudgetLine({ record, trans }: CardProps): React.JSX.Element | null {
+  const { budget_j = null, energy } = record;
+  if (budget_j === null) {
+    return null;
+  }
+  const state = budgetState(energy.gross_j, energy.interval_j, budget_j);
+  return (
+    <span className="greenllm-Record-budget" data-state={state}>
+      {state === 'exceeded' && <span aria-hidden="true">▲ </span>}
+      {budgetText(state, formatSetEnergy(budget_j), trans)}
+    </span>
+  );
+}
+
+function budgetText(
+  state: BudgetState,
+  amount: [string, string],
+  trans: TranslationBundle
+): string {
+  switch (state) {
+    case 'exceeded':
+      return trans.__('over its budget of %1 %2', ...amount);
+    case 'perhaps exceeded':
+      return trans.__('perhaps over its budget of %1 %2', ...amount);
+    case 'within':
+      return trans.__('within its budget of %1 %2', ...amount);
+    case 'not known':
+      return trans.__('not known whether within its budget of %1 %2', ...amount);
+  }
 }
 
 interface ChannelProps {
