@@ -12,7 +12,8 @@ test('LivePower changes while a cell sleeps, and comes to rest', async ({ page, 
   ]);
   await runCell(page, 0);
   await runCell(page, 1);
-  const [power, cells] = [0, 1].map(index => page.locator('.jp-OutputArea .widget-html').nth(index));
+  const widget = page.locator('.jp-OutputArea .widget-html');
+  const [power, cells] = [widget.nth(0), widget.nth(1)];
   await expect(power).toContainText('At rest');
 
   await runCell(page, 2, false);
