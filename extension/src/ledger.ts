@@ -98,6 +98,11 @@ export class LedgerModel {
     this._keep(id, loaded(await this._server.session(id), last.value));
   }
 
+  /** Why a download would fail; null where it would not. */
+  exportProblem(format: ExportFormat, sessionId: string | null): Promise<ServerFailure | null> {
+    return this._server.exportProblem(format, sessionId);
+  }
+
   /** Where the browser finds a download: of one session, or of everything. */
   exportUrl(format: ExportFormat, sessionId: string | null): string {
     return this._server.exportUrl(format, sessionId);

@@ -29,6 +29,8 @@ export interface EnergyServer {
   session(sessionId: string): Promise<Answer<HistorySession>>;
   /** What that host draws now, and whether the kernel is on it. */
   hostPower(kernelId: string | null): Promise<Answer<HostPower>>;
+  /** Why a download would fail, before the browser is sent there; null where it would not. */
+  exportProblem(format: ExportFormat, sessionId: string | null): Promise<ServerFailure | null>;
   /** Where the browser finds a download: of one session, or of everything. */
   exportUrl(format: ExportFormat, sessionId: string | null): string;
 }
@@ -42,6 +44,9 @@ const LONGEST_TEXT = 400;
 /** @param settings - With them requests carry what the server asks for: cookies, XSRF token, base URL. */
 export function energyServer(settings: ServerConnection.ISettings): EnergyServer {
   const url = (...parts: string[]) => URLExt.join(settings.baseUrl, API, ...parts);
+  const exportUrl = (format: ExportFormat, sessionId: string | null) =>
+    url('export') +
+    URLExt.objectToQueryString(sessionId === null ? { format } : { format, session: sessionId });
   return {
     history: () => ask<History>(url('history'), 'history', settings),
     session: async sessionId => {
@@ -56,9 +61,8 @@ export function energyServer(settings: ServerConnection.ISettings): EnergyServer
         'hostPower',
         settings
       ),
-    exportUrl: (format, sessionId) =>
-      url('export') +
-      URLExt.objectToQueryString(sessionId === null ? { format } : { format, session: sessionId })
+    exportProblem: (format, sessionId) => problemOf(exportUrl(format, sessionId), settings),
+    exportUrl
   };
 }
 
@@ -67,13 +71,37 @@ async function ask<T>(
   definition: string,
   settings: ServerConnection.ISettings
 ): Promise<Answer<T>> {
+  return request(url, settings, async response => {
+    const text = await boundedText(response);
+    return response.ok ? read<T>(text, definition) : { failure: failureOf(response, text) };
+  });
+}
+
+/** Begins the download, and breaks it off once it is known to work. */
+async function problemOf(
+  url: string,
+  settings: ServerConnection.ISettings
+): Promise<ServerFailure | null> {
+  const answer = await request<null>(url, settings, async response => {
+    if (response.ok) {
+      await response.body?.cancel();
+      return { value: null };
+    }
+    return { failure: failureOf(response, await boundedText(response)) };
+  });
+  return 'failure' in answer ? answer.failure : null;
+}
+
+async function request<T>(
+  url: string,
+  settings: ServerConnection.ISettings,
+  take: (response: Response) => Promise<Answer<T>>
+): Promise<Answer<T>> {
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
   try {
     const { signal } = patience;
-    const response = await ServerConnection.makeRequest(url, { signal }, settings);
-    const text = await boundedText(response);
-    return response.ok ? read<T>(text, definition) : { failure: failureOf(response, text) };
+    return await take(await ServerConnection.makeRequest(url, { signal }, settings));
   } catch (reason) {
     const text = patience.signal.aborted ? '' : shortened(String(reason));
     return { failure: { reason: 'no answer', text } };

@@ -16,6 +16,7 @@ const server: EnergyServer = {
   },
   session: () => Promise.resolve({ value: pastCells(pastCell()) }),
   hostPower: () => Promise.resolve({ failure: { reason: 'absent', text: '' } }),
+  exportProblem: () => Promise.resolve(null),
   exportUrl: (format, id) => `/${format}/${id}`
 };
 

@@ -81,6 +81,14 @@ describe('the server', () => {
     expect('failure' in given && given.failure.text.length).toBeLessThan(500);
   });
 
+  it('says why a download would fail, and lets one that works begin', async () => {
+    json({ message: 'Parquet needs pyarrow' }, 400);
+    const failure = { reason: 'failed', text: 'Parquet needs pyarrow' };
+    expect(await server.exportProblem('parquet', null)).toEqual(failure);
+    answer = response => response.writeHead(200).write('the first of many lines\n');
+    expect(await server.exportProblem('csv', null)).toBeNull();
+  });
+
   it('says where downloads are, without the token', () => {
     expect(server.exportUrl('parquet', null)).toMatch(
       /^http:\/\/127.0.0.1:\d+\/user\/ada\/greenllm\/api\/export\?format=parquet$/

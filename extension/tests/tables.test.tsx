@@ -33,6 +33,10 @@ const server: EnergyServer = {
     return Promise.resolve(sessionAnswer);
   },
   hostPower: () => Promise.resolve({ failure: { reason: 'absent', text: '' } }),
+  exportProblem: format =>
+    Promise.resolve(
+      format === 'parquet' ? { reason: 'failed', text: 'pip install pyarrow' } : null
+    ),
   exportUrl: (format, id) => `/export/${format}/${id}`
 };
 
@@ -259,8 +263,18 @@ describe('the table of cells', () => {
 
   it('downloads this session', async () => {
     await draw(table(manyCells(3)));
+    click('JSON');
+    await settle();
+    expect(actions.download).toHaveBeenCalledWith('/export/json/s');
+  });
+
+  it('says why there is no download', async () => {
+    await draw(table(manyCells(3)));
     click('Parquet');
-    expect(actions.download).toHaveBeenCalledWith('/export/parquet/s');
+    await settle();
+    expect(actions.download).not.toHaveBeenCalled();
+    const said = [...host.querySelectorAll('[role="status"]')].map(node => node.textContent);
+    expect(said).toContain('No Parquet: pip install pyarrow');
   });
 
   it('draws names as text', async () => {
@@ -396,6 +410,7 @@ describe('earlier sessions', () => {
       expect.stringContaining('cut off')
     ]);
     click('CSV');
+    await settle();
     expect(actions.download).toHaveBeenLastCalledWith('/export/csv/null');
     asked.mockRestore();
   });

@@ -58,9 +58,10 @@ test('sorts, copies and downloads what cells cost, and sums it by stage', async 
     LOAD,
     WORK('prepare|data', 'preprocess', 0.5),
     WORK('train', 'train', 2),
-    WORK('evaluate', 'evaluate', 1)
+    WORK('evaluate', 'evaluate', 1),
+    '%energy budget 100J'
   ]);
-  for (const index of [0, 1, 2, 3]) {
+  for (const index of [0, 1, 2, 3, 4]) {
     await runCell(page, index);
   }
   const names = panel.locator('.greenllm-Cell-text');
@@ -70,6 +71,10 @@ test('sorts, copies and downloads what cells cost, and sums it by stage', async 
     /train/,
     /evaluate/
   ]);
+
+  const budget = panel.getByRole('meter', { name: 'Energy budget of the session' });
+  await expect(budget).toHaveAttribute('aria-valuetext', /^Over budget: used .* of 100 J$/);
+  await panel.screenshot({ path: test.info().outputPath('budget.png') });
 
   await panel.getByRole('button', { name: 'Most energy first' }).click();
   await expect(names).toHaveText([/train/, /evaluate/, /prepare/]);

@@ -44,7 +44,7 @@ export function CopyCells({ cells, ids }: CopyCellsProps): React.JSX.Element {
       <button className="greenllm-Button" onClick={copy}>
         {trans.__('Copy as Markdown')}
       </button>
-      <span role="status" className="greenllm-Copy-said">
+      <span role="status" className="greenllm-Said">
         {said}
       </span>
     </span>

@@ -15,9 +15,20 @@ export function ExportLinks(props: { sessionId: string | null }): React.JSX.Elem
   const { sessionId } = props;
   const { trans, ledger, actions } = useEnvironment();
   const { failure } = useHistory();
+  const [said, say] = React.useState('');
   if (!ledger || failure?.reason === 'absent' || failure?.reason === 'not allowed') {
     return null;
   }
+  const save = async (format: ExportFormat, name: string) => {
+    say(trans.__('Asking the server for %1…', name));
+    const problem = await ledger.exportProblem(format, sessionId);
+    if (problem) {
+      say(trans.__('No %1: %2', name, problem.text || trans.__('the server does not answer')));
+    } else {
+      say('');
+      actions.download(ledger.exportUrl(format, sessionId));
+    }
+  };
   const label = sessionId === null ? trans.__('Download everything') : trans.__('Download');
   return (
     <span className="greenllm-Export" role="group" aria-label={label}>
@@ -31,11 +42,14 @@ export function ExportLinks(props: { sessionId: string | null }): React.JSX.Elem
               ? trans.__('All runs in the ledger, as %1', name)
               : trans.__('The runs of this session, as %1', name)
           }
-          onClick={() => actions.download(ledger.exportUrl(format, sessionId))}
+          onClick={() => void save(format, name)}
         >
           {name}
         </button>
       ))}
+      <span role="status" className="greenllm-Said">
+        {said}
+      </span>
     </span>
   );
 }
