@@ -211,7 +211,11 @@ def test_a_channel_that_cannot_be_true_is_refused_with_a_reason(lie):
     assert "cannot be used" in refusal
 
 
-@pytest.mark.parametrize("channels", [None, "channels", 7, {"x": GOOD}, (c for c in [GOOD])], ids=repr)
+@pytest.mark.parametrize(
+    "channels",
+    [None, "channels", 7, {"x": GOOD}, (c for c in [GOOD])],
+    ids=lambda channels: type(channels).__name__,
+)
 def test_channels_that_are_no_list_are_refused(channels):
     taken, refusals = admitted(channels)
     assert not taken
