@@ -147,7 +147,7 @@ build/logs:
 
 # Without the extension, which the next rules build in place: so both can be brought up to date alone.
 .venv/installed: .venv/bin/python pyproject.toml tests/constraints.txt greenllm_kernel/kernelspec/kernel.json install.json \
-  jupyter_server_config.json
+  greenllm_kernel/server/jupyter_server_config.json
 	@$(call heading,Python packages)
 	@echo 'The first time this takes some minutes.'
 	@mkdir -p greenllm_kernel/labextension && rm -rf .venv/share/jupyter/labextensions/greenllm

@@ -19,6 +19,8 @@ from urllib.request import Request, urlopen
 
 TOKEN = "a-token-for-tests"
 
+CHECKOUT = Path(__file__).parents[2]
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -49,7 +51,7 @@ class Served:
             (folder / name).mkdir(parents=True, exist_ok=True)
         enabled = folder / "config" / "jupyter_server_config.d" / "greenllm.json"
         enabled.parent.mkdir(exist_ok=True)
-        enabled.write_text((Path(__file__).parents[2] / "jupyter_server_config.json").read_text())
+        enabled.write_text((CHECKOUT / "greenllm_kernel" / "server" / "jupyter_server_config.json").read_text())
         self.log = folder / "server.log"
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
