@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.accounting.ledger_run import LedgerRun, Power
-from greenllm_kernel.accounting.overlap import Span
 from greenllm_kernel.accounting.running_sum import DrawnEnergy, PastSum, RunningSum, is_whole
 
 MOST_NAMES = 3
@@ -133,14 +132,14 @@ class HistorySums:
 
     def _add(self, run: LedgerRun, session: _Session | None, power: Power) -> None:
         """Add a run to its session and to all: once, where it counts the same in both, as nearly every run does."""
-        free = self._all.cover(run)
-        free_in_session = session.cover(run) if session else free
-        if is_whole(run, free) and is_whole(run, free_in_session):
+        free_s = self._all.cover(run)
+        free_in_session_s = session.cover(run) if session else free_s
+        if is_whole(run, free_s) and is_whole(run, free_in_session_s):
             (session.alone if session else self._elsewhere).add(run)
             return
-        self._all.add_part(run, free, power)
+        self._all.add_part(run, free_s, power)
         if session:
-            session.sum.add_part(run, free_in_session, power)
+            session.sum.add_part(run, free_in_session_s, power)
 
     def newest(self) -> Sequence[PastSession]:
         """The sessions that are kept, the newest first."""
@@ -192,7 +191,7 @@ class _Session:
         self.alone = DrawnEnergy()
         self._drawn_j: dict[str, float] = {}
 
-    def cover(self, run: LedgerRun) -> list[Span]:
+    def cover(self, run: LedgerRun) -> float:
         drawn_j = self._drawn_j
         drawn_j[run.name] = drawn_j.get(run.name, 0.0) + (run.energy_j or 0.0)
         if len(drawn_j) > KEPT_NAMES:

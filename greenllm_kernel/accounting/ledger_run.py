@@ -55,11 +55,6 @@ class Channel(msgspec.Struct, gc=False):
     by_provenance_j: Split | None = None
     standard_uncertainty_j: Uncertainty | None = None
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether its figures are all there; else they can be recovered from its intervals."""
-        return self.energy_j is None or None not in (self.by_provenance_j, self.standard_uncertainty_j)
-
 
 class Factors(msgspec.Struct, frozen=True):
     """What emissions were computed with."""
@@ -188,8 +183,11 @@ def run_of(row: Sequence[Any]) -> LedgerRun:
         run.body = _DECODER.decode(run.json)
     except (msgspec.MsgspecError, OverflowError) as error:
         raise ValueError(str(error)) from error
-    if not all(channel.is_whole for channel in run.body.channels):
-        run.body.channels = [_recovered(channel) for channel in run.record().channels]
+    for channel in run.body.channels:
+        if channel.energy_j is not None and (channel.by_provenance_j is None or channel.standard_uncertainty_j is None):
+            # Of an earlier version: the record knows how the parts of its uncertainty are told from its intervals.
+            run.body.channels = [_recovered(channel) for channel in run.record().channels]
+            break
     return run
 
 

@@ -77,19 +77,20 @@ class Covered:
         self._free_s = 0.0
         self._windows = 0
 
-    def add(self, host: str, span: Span) -> list[Span]:
-        """Take in one more window, and return the part of its time that none before it had."""
-        begin_s, end_s = span
-        # Those before began no later: what they cover of its time reaches from its beginning to the last of their ends.
-        until_s = self._until_s.get(host, -math.inf)
-        free = (max(begin_s, until_s), end_s)
-        self._until_s[host] = max(until_s, end_s)
+    def add(self, host: str, begin_s: float, end_s: float) -> float:
+        """Take in one more window, and return from when on no window before it has its time; its end where none is.
+
+        Those before began no later: what they cover of its time reaches from its beginning to the last of their ends.
+        """
+        free_s, until_s = begin_s, self._until_s.get(host)
+        if until_s is None or until_s < end_s:
+            self._until_s[host] = end_s
+        if until_s is not None and until_s > begin_s:
+            free_s = until_s if until_s < end_s else end_s
         self._windows += 1
         self._whole_s += end_s - begin_s
-        if free[0] >= free[1]:
-            return []
-        self._free_s += free[1] - free[0]
-        return [free]
+        self._free_s += end_s - free_s
+        return free_s
 
     @property
     def times(self) -> tuple[float, float]:
@@ -109,10 +110,10 @@ class Covered:
 def parts(records: Sequence[Record]) -> list[Part]:
     """Return what each of ``records`` adds, so that each instant of a host counts once."""
     covered = Covered()
-    found = {
-        record.run_id: part_within(record, covered.add(record.host, span_of(record)))
-        for record in sorted(records, key=lambda record: record.started_at)
-    }
+    found = {}
+    for record in sorted(records, key=lambda record: record.started_at):
+        begin_s, end_s = span_of(record)
+        found[record.run_id] = part_after(record, covered.add(record.host, begin_s, end_s))
     return [found[record.run_id] for record in records]
 
 
@@ -120,8 +121,14 @@ def times(records: Iterable[Record]) -> tuple[float, float]:
     """Return the time covered by any window, and the time covered more than once, both in seconds."""
     covered = Covered()
     for record in sorted(records, key=lambda record: record.started_at):
-        covered.add(record.host, span_of(record))
+        covered.add(record.host, *span_of(record))
     return covered.times
+
+
+def part_after(record: Record, free_s: float) -> Part:
+    """Return what a record adds that counts only from an instant of its own time on."""
+    end_s = span_of(record)[1]
+    return part_within(record, [(free_s, end_s)] if free_s < end_s else [])
 
 
 def part_within(record: Record, free: Sequence[Span]) -> Part:

@@ -11,7 +11,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from greenllm_kernel.accounting.ledger_run import Factors, LedgerRun, Power
-from greenllm_kernel.accounting.overlap import CLOCK_STEP_S, Covered, Span, length_s, part_within
+from greenllm_kernel.accounting.overlap import CLOCK_STEP_S, Covered, part_after
 from greenllm_kernel.accounting.totals import emissions_together
 from greenllm_kernel.quantities import Energy, EnergySum, Interval, Provenance
 
@@ -98,21 +98,21 @@ class RunningSum:
         begin_s, end_s = run.span
         if begin_s < self._since_s and end_s <= self._since_s:
             return
-        free = self.cover(run)
-        if is_whole(run, free):
+        free_s = self.cover(run)
+        if is_whole(run, free_s):
             self.drawn.add(run)
         else:
-            self.add_part(run, free, power)
+            self.add_part(run, free_s, power)
 
-    def cover(self, run: LedgerRun) -> list[Span]:
-        """Take in the time of one more run, but not its energy; return that part of it which no run before it had."""
-        begin_s, end_s = run.span
+    def cover(self, run: LedgerRun) -> float:
+        """Take in the time of one more run, but not its energy; return from when on no run before it has it, s."""
         self._runs += 1
-        return self._covered.add(run.host, (max(begin_s, self._since_s), end_s))
+        begin_s = run.begin_s if run.begin_s > self._since_s else self._since_s
+        return self._covered.add(run.host, begin_s, run.begin_s + run.duration_s)
 
-    def add_part(self, run: LedgerRun, free: list[Span], power: Power) -> None:
-        """Add what a run drew in a part of its time. For the rest see :meth:`add`."""
-        part = part_within(run.record(power), free)
+    def add_part(self, run: LedgerRun, free_s: float, power: Power) -> None:
+        """Add what a run drew from an instant on. For the rest see :meth:`add`."""
+        part = part_after(run.record(power), free_s)
         energy = part.of(part.record.gross)
         if energy is not None:
             self.drawn.add_energy(run.body.emissions, energy)
@@ -145,6 +145,6 @@ class RunningSum:
         return copied
 
 
-def is_whole(run: LedgerRun, free: list[Span]) -> bool:
-    """Whether the part of its time that a run adds is all of it, as far as can be told."""
-    return run.duration_s - length_s(free) <= CLOCK_STEP_S
+def is_whole(run: LedgerRun, free_s: float) -> bool:
+    """Whether a run that counts from an instant on (s since 1970) counts whole, as far as can be told."""
+    return free_s - run.begin_s <= CLOCK_STEP_S
