@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
     from greenllm_kernel.accounting.energyit import energyit
     from greenllm_kernel.accounting.measure import measure
+    from greenllm_kernel.compression.folder.load import load_model
+    from greenllm_kernel.compression.runner import compress
     from greenllm_kernel.notebook.widgets import CellEnergy, LivePower
 
 __version__ = "0.1.0"
@@ -18,8 +21,10 @@ __all__ = [
     "CellEnergy",
     "LivePower",
     "__version__",
+    "compress",
     "energyit",
     "load_ipython_extension",
+    "load_model",
     "measure",
     "unload_ipython_extension",
 ]
@@ -42,19 +47,9 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is public where it is first used: ``import greenllm_kernel`` stays light."""
-    if name == "measure":
-        from greenllm_kernel.accounting.measure import measure
-
-        return measure
-    if name in ("CellEnergy", "LivePower"):
-        from greenllm_kernel.notebook import widgets
-
-        return getattr(widgets, name)
-    if name == "energyit":
-        from greenllm_kernel.accounting.energyit import energyit
-
-        return energyit
+    """Import what stands in ``__all__`` where it is first used: ``import greenllm_kernel`` stays light."""
+    if name in _FOUND_IN:
+        return getattr(import_module(_FOUND_IN[name]), name)
     raise AttributeError(f"module 'greenllm_kernel' has no attribute {name!r}")
 
 
@@ -73,3 +68,12 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 
 _extensions: dict[int, Any] = {}
+
+_FOUND_IN = {
+    "CellEnergy": "greenllm_kernel.notebook.widgets",
+    "LivePower": "greenllm_kernel.notebook.widgets",
+    "compress": "greenllm_kernel.compression.runner",
+    "energyit": "greenllm_kernel.accounting.energyit",
+    "load_model": "greenllm_kernel.compression.folder.load",
+    "measure": "greenllm_kernel.accounting.measure",
+}

@@ -31,3 +31,15 @@ class ExportError(GreenLLMError):
 
 class CalibrationError(GreenLLMError):
     """A model could not be fitted to a sensor, or a fit that was kept cannot be used."""
+
+
+class RecipeError(GreenLLMError):
+    """A recipe cannot be read, or cannot work on this model or host."""
+
+
+class CompressionError(GreenLLMError):
+    """Compressing a model went wrong."""
+
+
+class ModelFolderError(GreenLLMError):
+    """A model could not be saved to a folder, or loaded from it."""

@@ -10,6 +10,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from greenllm_kernel.accounting.record import Record
+    from greenllm_kernel.compression.compressor import Compressor
     from greenllm_kernel.configuration import Configuration
     from greenllm_kernel.metering.meter import Meter, UnusableMeter
     from greenllm_kernel.quantities import CarbonIntensity
@@ -31,6 +32,11 @@ def greenllm_carbon_intensity(place: str | None, at: datetime) -> CarbonIntensit
 
     ``place`` is None where the user named none. Raise ``PlaceError`` for a place that does not exist.
     """
+
+
+@hookspec
+def greenllm_compressors() -> Sequence[type[Compressor]]:  # type: ignore[empty-body]
+    """Return the classes of methods that compress models; each stands in recipes under its name."""
 
 
 @hookspec

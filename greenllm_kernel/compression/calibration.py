@@ -1,0 +1,105 @@
+"""Calibration data: texts, batches, a data set or a callable, made into what a model is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from greenllm_kernel.compression.compressor import Batch
+from greenllm_kernel.errors import CompressionError
+
+MOST_BATCHES = 128
+"""Batches looked at: published pruners and quantisers calibrate with 128 sequences (arXiv:2306.11695, section 4)."""
+
+LONGEST = 2048
+"""Tokens of a text that are looked at."""
+
+MODEL_INPUTS = (
+    "input_ids",
+    "attention_mask",
+    "token_type_ids",
+    "labels",
+    "position_ids",
+    "decoder_input_ids",
+    "inputs_embeds",
+    "pixel_values",
+    "input_features",
+)
+"""Of a data set's columns these go to the model."""
+
+
+class Calibration:
+    """Calibration data, begun anew as often as it is wanted.
+
+    Args:
+        data: texts; tensors of token ids (length,) or (batch, length); mappings of a model's arguments to tensors or
+            lists of numbers; a data set of such rows, or of rows with a ``text``; or a callable without arguments
+            that returns any of these.
+        tokenizer: makes ids of texts, as transformers' do: called with a text, it gives ``input_ids``.
+    """
+
+    def __init__(self, data: Iterable[Any] | Callable[[], Iterable[Any]], tokenizer: Any = None) -> None:
+        if isinstance(data, str) or not (callable(data) or hasattr(data, "__iter__") or hasattr(data, "__getitem__")):
+            raise CompressionError(
+                f"calibration data is a list of texts or batches, a data set or a callable, not a {type(data).__name__}"
+            )
+        # An iterator is used up after one pass: what it gives is kept.
+        self._data = list(islice(data, MOST_BATCHES)) if isinstance(data, Iterator) else data
+        self._tokenizer = tokenizer
+        first = next(self.batches(torch.device("cpu")), None)
+        if first is None:
+            raise CompressionError("the calibration data is empty")
+        self.first = first
+
+    def batches(self, device: torch.device) -> Iterator[Batch]:
+        """Yield the batches, on this device."""
+        data: Any = self._data() if callable(self._data) else self._data
+        for row in islice(iter(data), MOST_BATCHES):
+            yield {name: tensor.to(device) for name, tensor in self._batch(row).items()}
+
+    def _batch(self, row: Any) -> dict[str, Tensor]:
+        if isinstance(row, Mapping) or hasattr(row, "keys"):
+            known = {name: row[name] for name in row.keys() if name in MODEL_INPUTS}  # noqa: SIM118 (a BatchEncoding)
+            if known:
+                return {name: _tensor(name, value) for name, value in known.items()}
+            row = row["text"] if "text" in row.keys() else row  # noqa: SIM118
+        if isinstance(row, str):
+            if self._tokenizer is None:
+                raise CompressionError("calibration data of texts needs a tokenizer: tokenizer=..., or --tokenizer")
+            ids = self._tokenizer(row)["input_ids"][:LONGEST]
+            return {"input_ids": _tensor("input_ids", ids)}
+        if isinstance(row, Tensor | list | tuple):
+            return {"input_ids": _tensor("input_ids", row)}
+        raise CompressionError(
+            f"calibration data holds a {type(row).__name__}; wanted are texts, tensors of token ids, or mappings with "
+            "input_ids"
+        )
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    try:
+        tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CompressionError(f"calibration data: {name} is no tensor and no list of numbers ({error})") from error
+    is_single = tensor.dim() == (0 if name == "labels" else 1) and name != "labels"
+    return tensor.unsqueeze(0) if is_single or tensor.dim() == 0 else tensor
+
+
+def with_labels(model: nn.Module, batch: Batch) -> Batch:
+    """Return a batch from which the model computes its loss: a causal language model's own tokens are its labels.
+
+    Raises:
+        CompressionError: the batch has no labels, and the model is no causal language model.
+    """
+    if "labels" in batch or "input_ids" not in batch:
+        return batch
+    if not type(model).__name__.endswith(("ForCausalLM", "LMHeadModel")):
+        raise CompressionError(
+            f"the calibration data has no labels, from which {type(model).__name__} would compute its loss: give them "
+            "as labels in each batch"
+        )
+    return {**batch, "labels": batch["input_ids"]}

@@ -1,0 +1,98 @@
+"""Saves a compressed model: config, weights, generation config, tokenizer, and what it has gone through."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from greenllm_kernel.compression.folder.manifest import (
+    CONFIG_FILE,
+    OWN_WEIGHTS,
+    STANDARD_WEIGHTS,
+    Manifest,
+    described_file,
+)
+from greenllm_kernel.compression.folder.replacing import replaced
+from greenllm_kernel.compression.tensors import PlainTensors, plain_tensors, skeleton
+from greenllm_kernel.errors import ModelFolderError
+
+if TYPE_CHECKING:
+    from greenllm_kernel.compression.result import CompressionResult
+
+
+def save(result: CompressionResult, folder: Path, tokenizer: Any = None) -> Path:
+    """Save a result's model; see :meth:`CompressionResult.save`."""
+    from transformers import PreTrainedModel
+
+    model: Any = result.model
+    if not isinstance(model, PreTrainedModel):
+        raise ModelFolderError(f"only models of transformers can be saved, not a {type(model).__name__}")
+    if type(model).__module__.partition(".")[0] != "transformers":
+        raise ModelFolderError(
+            f"{type(model).__name__} is no class of transformers: whoever loads the folder would not have it"
+        )
+    _check_target(folder)
+    plain = plain_tensors(model)
+    packed: dict[str, Tensor] = {}
+    for applied in result.steps:
+        packed |= applied.step.compressor.tensors(model, applied.step.config, applied.metadata)
+    tensors = {name: tensor for name, tensor in plain.tensors.items() if not _is_replaced(name, packed)} | packed
+    weights = STANDARD_WEIGHTS if not packed and _is_standard(model, plain) else OWN_WEIGHTS
+    try:
+        with replaced(folder) as new:
+            _write_config(model, new)
+            contiguous = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+            save_file(contiguous, new / weights, metadata={"format": "pt"})
+            if tokenizer is not None:
+                tokenizer.save_pretrained(new)
+            Manifest(
+                architecture=type(model).__name__,
+                weights=weights,
+                steps=[applied.to_dict() for applied in result.steps],
+                same={name: of for name, of in plain.same.items() if of in tensors},
+                files={path.name: described_file(path) for path in sorted(new.iterdir()) if path.is_file()},
+                made={key: value for key, value in result.to_dict().items() if key != "steps"},
+            ).write(new)
+    except OSError as error:
+        raise ModelFolderError(
+            f"the model cannot be saved to {folder}: {error}; what was there is as before"
+        ) from error
+    return folder
+
+
+def _check_target(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ModelFolderError(f"{folder} is a file; name a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG_FILE).exists():
+        raise ModelFolderError(f"{folder} holds something that is no model, and would be replaced: name another folder")
+
+
+def _is_replaced(name: str, packed: Mapping[str, Tensor]) -> bool:
+    return any(other.startswith(f"{name}.") for other in packed)
+
+
+def _is_standard(model: nn.Module, plain: PlainTensors) -> bool:
+    """Tell whether transformers builds this model from its config alone, all of one floating-point type."""
+    standard = plain_tensors(skeleton(type(model), copy.deepcopy(model.config)))
+    names = {*standard.tensors, *standard.same}
+    shapes = {name: tensor.shape for name, tensor in standard.tensors.items()}
+    types = {tensor.dtype for tensor in plain.tensors.values() if tensor.is_floating_point()}
+    return (
+        names == {*plain.tensors, *plain.same}
+        and all(shapes.get(name, tensor.shape) == tensor.shape for name, tensor in plain.tensors.items())
+        and len(types) == 1
+    )
+
+
+def _write_config(model: Any, folder: Path) -> None:
+    config = copy.deepcopy(model.config)
+    config.architectures = [type(model).__name__]
+    config.save_pretrained(folder)
+    generation = getattr(model, "generation_config", None)
+    if generation is not None and model.can_generate():
+        generation.save_pretrained(folder)

@@ -1,0 +1,176 @@
+"""What compressing gives: the model, what each step did and cost, as an object that prints itself and saves."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from greenllm_kernel.accounting.notation import (
+    Units,
+    duration_text,
+    energy_text,
+    provenance_text,
+    quantity_text,
+)
+from greenllm_kernel.accounting.record import Record
+from greenllm_kernel.compression.host import Host
+from greenllm_kernel.compression.recipe import Step
+
+if TYPE_CHECKING:
+    from torch import nn
+
+COUNTS: Final[Units] = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"))
+BYTES: Final[Units] = ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"))
+CELL_STYLE = "text-align:left;padding:1px 12px 1px 0"
+LEAST_SPARSITY: Final = 0.05
+"""Part of zeros from which on they are told of: biases of a young model are 0, and rounding makes some."""
+
+NOT_COMPARED: Final = "Whether it runs on less energy is not known yet: only measuring both models tells."
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """How large a model is: parameters, those that are not 0, and bytes in memory."""
+
+    parameters: int
+    nonzero: int
+    memory_bytes: int
+
+    def __str__(self) -> str:
+        is_sparse = self.nonzero < (1 - LEAST_SPARSITY) * self.parameters
+        zeros = f" ({count_text(self.nonzero)} not 0)" if is_sparse else ""
+        return f"{count_text(self.parameters)} parameters{zeros}, {bytes_text(self.memory_bytes)}"
+
+
+@dataclass(frozen=True)
+class AppliedStep:
+    """A step that a model has gone through.
+
+    Attributes:
+        step: compressor and settings.
+        metadata: what restoring it needs, JSON data.
+        after: the model's size then; None where that was in an earlier session.
+        record: what it cost; None where that was in an earlier session.
+        history: what was saved of a step of an earlier session.
+    """
+
+    step: Step
+    metadata: Mapping[str, Any]
+    after: ModelSize | None = None
+    record: Record | None = None
+    history: Mapping[str, Any] | None = None
+
+    def with_record(self, record: Record) -> AppliedStep:
+        """Return it with its settled record."""
+        return replace(self, record=record)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON data, in the form of ``greenllm.json``."""
+        if self.history is not None:
+            return dict(self.history)
+        return {
+            **self.step.to_dict(),
+            "metadata": dict(self.metadata),
+            "duration_s": self.record.duration_s if self.record else None,
+            "energy": self.record.to_dict()["energy"] if self.record else None,
+        }
+
+
+@dataclass(frozen=True)
+class CompressionResult:
+    """A compressed model, and what it took to make it.
+
+    Attributes:
+        model: the compressed one, in evaluation mode.
+        steps: all that it has gone through, in order; those of an earlier session too.
+        before: size of the model that was given.
+        after: its size now.
+        record: the energy, emissions and time of all steps together.
+        seed: of the random numbers.
+        host: on which it was made.
+    """
+
+    model: nn.Module = field(repr=False)
+    steps: Sequence[AppliedStep]
+    before: ModelSize
+    after: ModelSize
+    record: Record
+    seed: int
+    host: Host
+
+    def save(self, folder: str | Path, tokenizer: Any = None) -> Path:
+        """Save the model as a Hugging Face folder with ``greenllm.json``; a former one there is replaced whole.
+
+        Args:
+            folder: where; what is there stays until the new one is complete.
+            tokenizer: of transformers, saved beside the model.
+
+        Raises:
+            ModelFolderError: it cannot be saved there, and why. What was there is untouched.
+        """
+        from greenllm_kernel.compression.folder.save import save
+
+        return save(self, Path(folder), tokenizer)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the model as JSON data."""
+        return {
+            "seed": self.seed,
+            "steps": [step.to_dict() for step in self.steps],
+            "before": _size_to_dict(self.before),
+            "after": _size_to_dict(self.after),
+            "record": self.record.to_dict(),
+            "host": self.host.to_dict(),
+            "packages": dict(self.host.packages),
+        }
+
+    def __str__(self) -> str:
+        lines = [self._headline, *(f"  {' | '.join(row)}" for row in self._rows()), f"  {NOT_COMPARED}"]
+        return "\n".join(lines)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        return self.as_html()
+
+    def as_html(self) -> str:
+        """Return it as HTML that needs neither scripts nor styles from elsewhere."""
+        rows = "".join(
+            f"<tr>{''.join(f'<td style={CELL_STYLE!r}>{html.escape(cell)}</td>' for cell in row)}</tr>"
+            for row in self._rows()
+        )
+        return f"<div>{html.escape(self._headline)}</div><table>{rows}</table><div>{html.escape(NOT_COMPARED)}</div>"
+
+    @property
+    def _headline(self) -> str:
+        energy = energy_text(self.record.gross)
+        made = f"{energy}, {duration_text(self.record.duration_s)}, {provenance_text(self.record.gross)}"
+        share = self.after.memory_bytes / self.before.memory_bytes if self.before.memory_bytes else 1.0
+        return f"compressed to {100 * share:.0f} % of its size; compressing took {made}"
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        rows = [("as given", str(self.before), "")]
+        for step in self.steps:
+            if step.after is None:
+                continue
+            cost = f"{energy_text(step.record.gross)}, {duration_text(step.record.duration_s)}" if step.record else ""
+            rows.append((str(step.step), str(step.after), cost))
+        return rows
+
+
+def count_text(count: float) -> str:
+    """Return a number of parameters, such as ``"107 M"``."""
+    return quantity_text(float(count), None, COUNTS).strip() if count >= 1000 else str(int(count))
+
+
+def bytes_text(size: float) -> str:
+    """Return a size, such as ``"426 MB"``."""
+    return quantity_text(float(size), None, BYTES)
+
+
+def _size_to_dict(size: ModelSize) -> dict[str, int]:
+    return {"parameters": size.parameters, "nonzero": size.nonzero, "memory_bytes": size.memory_bytes}

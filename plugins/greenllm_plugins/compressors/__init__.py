@@ -1,0 +1,1 @@
+"""Methods that compress models: one file each, and beside them what several of them share."""
