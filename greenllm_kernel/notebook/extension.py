@@ -14,6 +14,7 @@ from greenllm_kernel.hookspecs import hookimpl
 from greenllm_kernel.notebook import preferences, records, snapshot
 from greenllm_kernel.notebook.below_cell import BelowCell
 from greenllm_kernel.notebook.cell_display import CellDisplay
+from greenllm_kernel.notebook.compress import CompressMagics
 from greenllm_kernel.notebook.control import stop_answering
 from greenllm_kernel.notebook.energyit import EnergyitMagics
 from greenllm_kernel.notebook.live_line import LiveLine, live_line
@@ -53,7 +54,7 @@ class Extension:
 
     def load(self) -> None:
         """Register magics and hooks, and measure every cell from the next one on."""
-        self.shell.register_magics(EnergyMagics(self), EnergyitMagics(self))
+        self.shell.register_magics(EnergyMagics(self), EnergyitMagics(self), CompressMagics(self))
         self.shell.input_transformers_cleanup.append(energy_first_line)
         self.tracker.register()
         if self._kernel is not None:
@@ -67,7 +68,7 @@ class Extension:
         self.tracker.unregister()
         self.shell.input_transformers_cleanup.remove(energy_first_line)
         for kind in ("line", "cell"):
-            for name in ("energy", "energyit"):
+            for name in ("energy", "energyit", "compress"):
                 self.shell.magics_manager.magics[kind].pop(name, None)
         if self._kernel is not None:
             for request in (snapshot.REQUEST, preferences.REQUEST, records.REQUEST):
