@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "unit"))
 
 from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.server.export import CHUNK_BYTES
+from live import LiveKernel
 from made_records import measured, record
 from served import TOKEN, Answer, Served
 
@@ -94,6 +95,28 @@ def test_what_is_written_meanwhile_is_in_the_next_answer(server: Served, ledger:
     for runs in range(1, 4):
         ledger.write(record(measured(1), begin_s=60 * runs))
         assert server.api("history")["all"]["runs"] == runs
+
+
+def test_a_cell_that_runs_in_a_kernel_grows_in_the_sums_of_today(server: Served, tmp_path: Path) -> None:
+    kernel = LiveKernel(tmp_path, {"GREENLLM_LEDGER": str(server.ledger)})
+    try:
+        request = kernel.client.execute("import time\nfor _ in range(600): time.sleep(0.1)")
+        first = eventually(lambda: server.api("history")["today"], lambda today: today["energy_j"] is not None)
+        later = eventually(lambda: server.api("history")["today"], lambda today: today["energy_j"] > first["energy_j"])
+        kernel.manager.interrupt_kernel()
+        kernel.collect(request)
+        session = kernel.events[-1]["session_id"]
+        (cell,) = eventually(
+            lambda: server.api(f"history/{session}")["cells"], lambda cells: cells[0]["status"] == "interrupted"
+        )
+    finally:
+        kernel.close()
+    forget(server)
+
+    fits(later, "historySum")
+    assert (later["runs"], later["provenance"]) == (1, "measured")
+    assert cell["energy_j"] >= later["energy_j"]
+    assert cell["name"].startswith("import time")
 
 
 @pytest.mark.parametrize(
