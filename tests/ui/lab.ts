@@ -7,7 +7,7 @@ import {
 } from '@jupyterlab/galata';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
-import { expect, type Locator } from '@playwright/test';
+import { expect, type Locator, type Page } from '@playwright/test';
 
 export { expect };
 
@@ -15,6 +15,9 @@ export { expect };
 const REFUSED = /^Failed to load resource.*greenllm\/api\//;
 
 export type Lab = IJupyterLabPageFixture;
+
+/** Galata's page, or one without its help. */
+export type AnyPage = Pick<Page, 'evaluate' | 'locator'>;
 
 declare global {
   interface Window {
@@ -67,6 +70,11 @@ export async function openNotebook(
   metadata: readonly object[] = []
 ): Promise<Locator> {
   await page.contents.uploadContent(notebookOf(cells, kernel, metadata), 'text', path);
+  return showNotebook(page, path);
+}
+
+/** Open a notebook that is there, with a running kernel, and the panel beside it. */
+export async function showNotebook(page: AnyPage, path: string): Promise<Locator> {
   await page.evaluate(async path => {
     const { commands } = window.jupyterapp;
     const notebook = (await commands.execute('docmanager:open', { path })) as NotebookPanel;
@@ -79,7 +87,7 @@ export async function openNotebook(
 }
 
 /** Run a cell of the current notebook; wait for its end unless told not to. */
-export async function runCell(page: Lab, index: number, wait = true): Promise<void> {
+export async function runCell(page: AnyPage, index: number, wait = true): Promise<void> {
   await page.evaluate(
     async ({ index, wait }) => {
       const notebook = window.jupyterapp.shell.currentWidget as NotebookPanel;
@@ -94,7 +102,7 @@ export async function runCell(page: Lab, index: number, wait = true): Promise<vo
 }
 
 /** Do something with the session of the current notebook. */
-export async function changeKernel(page: Lab, how: 'restart' | 'shut down'): Promise<void> {
+export async function changeKernel(page: AnyPage, how: 'restart' | 'shut down'): Promise<void> {
   await page.evaluate(async how => {
     const notebook = window.jupyterapp.shell.currentWidget as NotebookPanel;
     const context = notebook.sessionContext;
@@ -110,7 +118,7 @@ export async function reload(page: Lab): Promise<void> {
 }
 
 /** Bring an open notebook to the front. */
-export async function switchTo(page: Lab, path: string): Promise<void> {
+export async function switchTo(page: AnyPage, path: string): Promise<void> {
   await page.evaluate(async path => {
     await window.jupyterapp.commands.execute('docmanager:open', { path });
   }, path);
@@ -176,7 +184,7 @@ export function keptRecord(cellId: string): object {
   };
 }
 
-export function panelOf(page: Lab): Locator {
+export function panelOf(page: AnyPage): Locator {
   return page.locator('#greenllm-panel');
 }
 

@@ -1,9 +1,10 @@
 /** Browser tests against a real JupyterLab that this starts, with folders of its own. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from '@playwright/test';
+import { COMMAND, environment } from './server';
 
 const SYSTEM_CHROMIUM = '/usr/bin/chromium';
 
@@ -13,10 +14,6 @@ const port = (process.env.GREENLLM_UI_PORT ??= String(20000 + (process.pid % 200
 const token = (process.env.GREENLLM_UI_TOKEN ??= randomBytes(16).toString('hex'));
 const chromium =
   process.env.GREENLLM_CHROMIUM ?? (existsSync(SYSTEM_CHROMIUM) ? SYSTEM_CHROMIUM : undefined);
-
-for (const folder of ['config', 'data', 'runtime', 'ipython', 'work']) {
-  mkdirSync(join(home, folder), { recursive: true });
-}
 
 export default defineConfig({
   testDir: '.',
@@ -38,24 +35,13 @@ export default defineConfig({
     }
   },
   webServer: {
-    command: 'jupyter lab --config jupyter_server_config.py',
+    command: COMMAND,
     url: `http://127.0.0.1:${port}/api`,
     timeout: 60_000,
     stdout: 'ignore',
     stderr: process.env.GREENLLM_UI_SERVER_LOG ? 'pipe' : 'ignore',
     gracefulShutdown: { signal: 'SIGTERM', timeout: 10_000 },
-    env: {
-      GREENLLM_UI_HOME: home,
-      GREENLLM_UI_PORT: port,
-      GREENLLM_UI_TOKEN: token,
-      JUPYTER_CONFIG_DIR: join(home, 'config'),
-      JUPYTER_DATA_DIR: join(home, 'data'),
-      JUPYTER_RUNTIME_DIR: join(home, 'runtime'),
-      IPYTHONDIR: join(home, 'ipython'),
-      GREENLLM_CONFIG: '',
-      GREENLLM_LEDGER: join(home, 'data', 'ledger.sqlite'),
-      GREENLLM_USE_METERS: 'virtual'
-    }
+    env: environment(home, port, token)
   }
 });
 
