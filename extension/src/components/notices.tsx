@@ -31,7 +31,7 @@ export function MeasuringOffNotice(): React.JSX.Element {
   const { trans } = useEnvironment();
   return (
     <aside className="greenllm-Notice" data-notice="off">
-      {trans.__('Only cells that begin with %%energy are measured. To measure every cell, run')}{' '}
+      {trans.__('Only cells that begin with %%%%energy are measured. To measure every cell, run')}{' '}
       <code>{ENERGY_ON}</code>
     </aside>
   );
@@ -58,7 +58,7 @@ export function Meters(props: { hello: HelloMessage; isListed: boolean }): React
   const { trans } = useEnvironment();
   const { hello, isListed } = props;
   return (
-    <footer className="greenllm-Meters">
+    <div className="greenllm-Meters">
       {isListed && hello.unusable.length > 0 && (
         <details>
           <summary>
@@ -72,7 +72,7 @@ export function Meters(props: { hello: HelloMessage; isListed: boolean }): React
         </details>
       )}
       <p className="greenllm-Note">{trans.__('GreenLLM %1 on %2', hello.version, hello.host)}</p>
-    </footer>
+    </div>
   );
 }
 
