@@ -21,6 +21,10 @@ class BudgetError(GreenLLMError, ValueError):
     """What was given as a budget is no amount of energy."""
 
 
+class PluginError(GreenLLMError):
+    """A plugin cannot be switched as was asked for."""
+
+
 class LedgerError(GreenLLMError):
     """The ledger could not be opened, read or written."""
 

@@ -34,6 +34,7 @@ class Plugins:
         self._disabled = disabled
         self._on_fault = on_fault
         self._found = found
+        self._off: dict[str, object] = {}
         self._loading = threading.Lock()
         self._manager: pluggy.PluginManager | None = None
 
@@ -41,6 +42,40 @@ class Plugins:
     def names(self) -> list[str]:
         """Names of the plugins that were loaded."""
         return [name for name, plugin in self._loaded().list_name_plugin() if plugin is not None]
+
+    @property
+    def installed(self) -> list[str]:
+        """Names of all installed plugins, whether they were loaded or not."""
+        return list(dict.fromkeys(entry_point.name for entry_point in self._entry_points()))
+
+    @property
+    def switched_off(self) -> set[str]:
+        """Names of those that the configuration leaves out, or that were switched off since."""
+        return {name for name in (*self._disabled, *self._off) if name not in self.names}
+
+    def hooks_of(self, name: str) -> list[str]:
+        """Return the hooks that a loaded plugin implements; those of one that is off are not known."""
+        manager = self._loaded()
+        plugin = manager.get_plugin(name)
+        callers = manager.get_hookcallers(plugin) if plugin is not None else None
+        return [caller.name for caller in callers or ()]
+
+    def switch_off(self, name: str) -> None:
+        """No longer call a plugin that was loaded; one that was not stays as it is."""
+        plugin = self._loaded().get_plugin(name)
+        if plugin is not None:
+            self._loaded().unregister(plugin)
+            self._off[name] = plugin
+
+    def switch_on(self, name: str) -> None:
+        """Call a plugin again, or load one that the configuration leaves out."""
+        manager = self._loaded()
+        if name in self._off:
+            self._register(manager, self._off.pop(name), name)
+            return
+        for entry_point in self._entry_points():
+            if entry_point.name == name and not manager.has_plugin(name):
+                self._load(manager, entry_point)
 
     def implementations(self, hook: str, on_fault: Fault | None = None) -> list[tuple[str, Callable[..., Any]]]:
         """Return the name and the function of each plugin that implements ``hook``, first to call first.
@@ -72,17 +107,17 @@ class Plugins:
             if self._manager is None:
                 manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
                 manager.add_hookspecs(hookspecs)
-                for entry_point in self._installed():
-                    self._load(manager, entry_point)
+                for entry_point in self._entry_points():
+                    if entry_point.name not in self._disabled:
+                        self._load(manager, entry_point)
                 self._manager = manager
             return self._manager
 
-    def _installed(self) -> list[EntryPoint]:
+    def _entry_points(self) -> list[EntryPoint]:
         found = entry_points(group=hookspecs.PROJECT_NAME) if self._found is None else self._found
         # The same one may be found twice (a folder that is on the path twice); two of one name are told apart later.
         unique = {(entry_point.name, entry_point.value): entry_point for entry_point in found}
-        in_order = sorted(unique.values(), key=lambda entry_point: entry_point.name)
-        return [entry_point for entry_point in in_order if entry_point.name not in self._disabled]
+        return sorted(unique.values(), key=lambda entry_point: entry_point.name)
 
     def _load(self, manager: pluggy.PluginManager, entry_point: EntryPoint) -> None:
         try:

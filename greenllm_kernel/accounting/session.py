@@ -202,6 +202,20 @@ class Session:
         finally:
             self.sampler.release()
 
+    def switch_plugin(self, name: str, is_on: bool) -> None:
+        """Use an installed plugin from now on, or no longer; its meters count in no window that is open then."""
+        if not is_on:
+            for plugin, end in self.plugins.implementations("greenllm_end"):
+                if plugin == name:
+                    end()
+            self.plugins.switch_off(name)
+            self.sampler.drop(name)
+            return
+        self.plugins.switch_on(name)
+        for plugin, find in searches(self.plugins, self.configuration):
+            if plugin == name:
+                self.sampler.add(plugin, find)
+
     def warn(self, sentence: str) -> None:
         """Remember, once, something the user should know."""
         if sentence not in self.warnings and len(self.warnings) < MOST_WARNINGS:

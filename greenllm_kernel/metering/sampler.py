@@ -47,6 +47,7 @@ class Sampler:
         self._readers: list[Reader] = []
         self._unusable: list[UnusableMeter] = []
         self._names: set[str] = set()
+        self._of_plugin: dict[str, list[Reader | UnusableMeter]] = {}
 
     def hold(self) -> None:
         """Want readings from now on, until :meth:`release`. Costs the caller microseconds."""
@@ -108,6 +109,30 @@ class Sampler:
         """By meter, why it gives no readings at present."""
         return {reader.name: reader.fault for reader in self.readers if reader.fault}
 
+    def found_by(self, plugin: str) -> tuple[list[str], list[str]]:
+        """Return the labels of the channels that a plugin's meters read, and why others of its meters cannot."""
+        found = list(self._of_plugin.get(plugin, ()))
+        labels = [trace.channel.label for one in found if isinstance(one, Reader) for trace in one.traces]
+        return labels, [one.reason for one in found if isinstance(one, UnusableMeter)]
+
+    def drop(self, plugin: str) -> None:
+        """Read a plugin's meters no more; windows that are open have nothing of them."""
+        with self._lock:
+            dropped = self._of_plugin.pop(plugin, [])
+            self._readers = [reader for reader in self._readers if reader not in dropped]
+            self._unusable = [meter for meter in self._unusable if meter not in dropped]
+        for one in dropped:
+            if isinstance(one, Reader):
+                one.close()
+
+    def add(self, plugin: str, find: Find) -> None:
+        """Look for the meters of a plugin that came later; before the first hold there is nothing to do."""
+        with self._lock:
+            if not self._is_started or self._is_closed:
+                return
+            self._pending += 1
+        self._look(plugin, find)
+
     def check(self, now_ns: int) -> None:
         """Mark the channels of meters that hang as unavailable, and let estimates rest that a sensor makes needless."""
         known = self._known()
@@ -136,17 +161,20 @@ class Sampler:
         if not finds:
             self._found.set()
         for plugin, find in finds:
-            name = f"greenllm-find-{plugin}"
-            threading.Thread(target=self._find_one, args=(plugin, find), name=name, daemon=True).start()
+            self._look(plugin, find)
         if not self._found.wait(FIND_TIMEOUT_S):
             self._found.set()
+
+    def _look(self, plugin: str, find: Find) -> None:
+        name = f"greenllm-find-{plugin}"
+        threading.Thread(target=self._find_one, args=(plugin, find), name=name, daemon=True).start()
 
     def _find_one(self, plugin: str, find: Find) -> None:
         try:
             for meter in find() or ():
                 self._take(plugin, meter)
         except (Exception, SystemExit) as error:
-            self._unusable.append(UnusableMeter(plugin, f"looking for it failed: {type(error).__name__}: {error}"))
+            self._cannot(plugin, UnusableMeter(plugin, f"looking for it failed: {type(error).__name__}: {error}"))
         finally:
             with self._lock:
                 self._pending -= 1
@@ -157,7 +185,7 @@ class Sampler:
     def _take(self, plugin: str, meter: object) -> None:
         name = getattr(meter, "name", None)
         if not isinstance(meter, (Meter, UnusableMeter)) or not isinstance(name, str):
-            self._unusable.append(UnusableMeter(plugin, f"it gave something of type {type(meter).__name__} as a meter"))
+            self._cannot(plugin, UnusableMeter(plugin, f"it gave something of type {type(meter).__name__} as a meter"))
             return
         self._names.add(name)
         if self._use is not None and name not in self._use:
@@ -165,28 +193,35 @@ class Sampler:
                 self._give_back(meter)
             return
         if isinstance(meter, UnusableMeter):
-            self._unusable.append(meter)
+            self._cannot(plugin, meter)
             return
         try:
             channels, refusals = admitted(meter.channels())
         except (Exception, SystemExit) as error:
-            self._unusable.append(UnusableMeter(name, f"it failed: {type(error).__name__}: {error}"))
+            self._cannot(plugin, UnusableMeter(name, f"it failed: {type(error).__name__}: {error}"))
             self._give_back(meter)
             return
-        self._unusable.extend(UnusableMeter(name, refusal) for refusal in refusals)
+        for refusal in refusals:
+            self._cannot(plugin, UnusableMeter(name, refusal))
         with self._lock:
             taken = {trace.channel.id for other in self._readers for trace in other.traces}
             own = [channel for channel in channels if channel.id not in taken]
             is_useful = (own or not (channels or refusals)) and not self._is_closed
             if is_useful:
                 self._readers.append(reader := Reader(meter, own, self.attribution))
+                self._of_plugin.setdefault(plugin, []).append(reader)
             is_wanted = self._holders > 0
         if not is_useful:
             if channels:
-                self._unusable.append(UnusableMeter(name, "another meter reads the same sensors"))
+                self._cannot(plugin, UnusableMeter(name, "another meter reads the same sensors"))
             self._give_back(meter)
         elif is_wanted:
             reader.begin()
+
+    def _cannot(self, plugin: str, meter: UnusableMeter) -> None:
+        with self._lock:
+            self._unusable.append(meter)
+            self._of_plugin.setdefault(plugin, []).append(meter)
 
     def _give_back(self, meter: Meter) -> None:
         try:

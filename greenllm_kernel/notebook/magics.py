@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from greenllm_kernel.errors import BudgetError
+from greenllm_kernel.errors import BudgetError, PluginError
 from greenllm_kernel.notebook.arguments import cell_options, with_cell_arguments
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ COMMANDS = {
     "budget": "an amount of energy, or off",
     "idle": "one number (of seconds)",
     "export": "a file, --format and --cells",
+    "plugins": "on NAME or off NAME",
 }
 """The commands, and what one may say of each at most."""
 
@@ -48,12 +49,13 @@ class EnergyMagics(Magics):
         %energy budget [ENERGY|off]  how this session stands to its budget; set one (5kJ, 2Wh), or remove it
         %energy export FILE [--format csv|json|parquet] [--cells]  this session's runs, or its cells, as a table
         %energy idle [SECONDS]  measure the idle machine, for 10 s or so long: what net energy is counted from
+        %energy plugins [on|off NAME]  which plugins there are; switch one on or off for this session
         """
         words = line.split()
         command, arguments = (words[0], words[1:]) if words else ("status", [])
         if command not in COMMANDS:
             raise UsageError(f"%energy {line.strip()} is unknown; there is %energy {'|'.join(COMMANDS)}")
-        if command in ("budget", "export"):
+        if command in ("budget", "export", "plugins"):
             arguments = [" ".join(arguments)] if arguments else []
         if len(arguments) > bool(COMMANDS[command]):
             most = f"at most {COMMANDS[command]}" if COMMANDS[command] else "nothing more"
@@ -106,6 +108,14 @@ class EnergyMagics(Magics):
         from greenllm_kernel.notebook.export import export_session
 
         print(export_session(self._extension.session, line))
+
+    def _plugins(self, words: str | None = None) -> None:
+        from greenllm_kernel.notebook.plugins_list import plugins_text, switch_plugin
+
+        try:
+            print(switch_plugin(self._extension.session, words) if words else plugins_text(self._extension.session))
+        except PluginError as error:
+            raise UsageError(f"%energy plugins {error}") from error
 
     def _idle(self, seconds: str | None = None) -> None:
         from greenllm_kernel.notebook.idle import measure_idle, seconds_of
