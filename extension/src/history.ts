@@ -1,223 +1,167 @@
 /**
- * Power and emissions over time, in columns that a chart draws without copying. Memory is bounded:
- * the recent past at full resolution, the whole session at one that halves whenever it is full.
+ * Power and emissions over time, at several resolutions, so that any stretch can be drawn with about as
+ * many points as there are pixels. Memory is bounded: each resolution keeps so many rows, and the coarser
+ * it is the further it goes back.
  */
-import type { PowerMessage, Quantity } from './messages';
+import { Columns, type PowerPoint } from './columns';
+import type { PowerMessage } from './messages';
 
-const RECENT_ROWS = 2400;
-const SESSION_ROWS = 1600;
+/** Rows that a resolution keeps at least. */
+const ROWS = 1200;
+/** Distance of the rows at each resolution but the finest, s. The last reaches back for weeks. */
+const SPACINGS_S: readonly number[] = Array.from({ length: 14 }, (_, n) => 2 ** (n - 1));
 /** Messages come at most 4 a second. */
-const SHORTEST_SPACING_S = 0.5;
-const MAX_CHANNELS = 64;
-/** Above this pause between two messages nothing was measured in between: the line breaks. */
-const PAUSE_S = 5;
-
-/** What a chart needs of a power message. */
-export interface PowerPoint {
-  /** Wall clock of the kernel, s. */
-  readonly time_s: number;
-  readonly total_w: Quantity;
-  readonly mass_gco2e: Quantity;
-  /** By channel. */
-  readonly power_w: Readonly<Record<string, Quantity>>;
-}
+const SHORTEST_SPACING_S = 0.25;
+/** Above this between two messages nothing was measured in between: the lines break. */
+const PAUSE_S = 1;
+/** The same where a run was open all the time: messages were lost, or the kernel was held up. */
+const LOST_S = 5;
 
 export function pointOf({ at_ms, total_w, mass_gco2e, power_w }: PowerMessage): PowerPoint {
   return { time_s: at_ms / 1000, total_w, mass_gco2e, power_w };
 }
 
-/** One table of points: equally long columns, times in seconds, ascending. */
-export class Columns {
-  readonly time_s: number[] = [];
-  readonly total_w: Quantity[] = [];
-  readonly mass_gco2e: Quantity[] = [];
-  readonly channels_w = new Map<string, Quantity[]>();
-
-  get length(): number {
-    return this.time_s.length;
-  }
-
-  /** Add a point at the end. */
-  append(point: PowerPoint): void {
-    this.time_s.push(point.time_s);
-    this.total_w.push(point.total_w);
-    this.mass_gco2e.push(point.mass_gco2e);
-    this._pushChannels(point.power_w);
-  }
-
-  /** Break the lines of power after that instant: nothing was measured from then on. */
-  pause(last_s: number): void {
-    this.append({
-      time_s: last_s + PAUSE_S / 1000,
-      total_w: null,
-      mass_gco2e: this.mass_gco2e.at(-1) ?? null,
-      power_w: {}
-    });
-  }
-
-  /** Drop the oldest points. */
-  drop(count: number): void {
-    this._columns().forEach(column => column.splice(0, count));
-  }
-
-  /** Let the last point stand for this one, too: it already stands for `count`. */
-  absorb(point: PowerPoint, count: number): void {
-    const last = this.length - 1;
-    const mix = (column: Quantity[], value: Quantity) => {
-      column[last] = mean(column[last] ?? null, count, value, 1);
-    };
-    mix(this.total_w, point.total_w);
-    this.mass_gco2e[last] = point.mass_gco2e;
-    this.channels_w.forEach((column, id) => {
-      mix(column, point.power_w[id] ?? null);
-    });
-  }
-
-  /** Make one point of every two: power averaged, the cumulative mass as at the later one. */
-  halve(): void {
-    const rows = this._rowsAfterHalving();
-    for (const column of [this.total_w, ...this.channels_w.values()]) {
-      rows.forEach(([first, second], row) => {
-        column[row] = mean(column[first] ?? null, 1, column[second] ?? null, 1);
-      });
-    }
-    rows.forEach(([first, second], row) => {
-      this.time_s[row] = this.time_s[first] ?? 0;
-      this.mass_gco2e[row] = this.mass_gco2e[second] ?? null;
-    });
-    for (const column of this._columns()) {
-      column.length = rows.length;
-    }
-  }
-
-  /** The points, without the pauses between them. */
-  points(): PowerPoint[] {
-    return this.time_s
-      .map((time_s, row) => ({
-        time_s,
-        total_w: this.total_w[row] ?? null,
-        mass_gco2e: this.mass_gco2e[row] ?? null,
-        power_w: Object.fromEntries(
-          Array.from(this.channels_w, ([id, column]) => [id, column[row] ?? null])
-        )
-      }))
-      .filter((_, row) => !this._isPause(row));
-  }
-
-  private _columns(): Quantity[][] {
-    return [this.time_s, this.total_w, this.mass_gco2e, ...this.channels_w.values()];
-  }
-
-  private _pushChannels(power_w: Readonly<Record<string, Quantity>>): void {
-    for (const id of Object.keys(power_w)) {
-      if (!this.channels_w.has(id) && this.channels_w.size < MAX_CHANNELS) {
-        this.channels_w.set(id, new Array<Quantity>(this.length - 1).fill(null));
-      }
-    }
-    for (const [id, column] of this.channels_w) {
-      column.push(power_w[id] ?? null);
-    }
-  }
-
-  private _isPause(row: number): boolean {
-    const powers = [this.total_w, ...this.channels_w.values()];
-    return powers.every(column => (column[row] ?? null) === null);
-  }
-
-  private _rowsAfterHalving(): [number, number][] {
-    const rows: [number, number][] = [];
-    for (let row = 0; row < this.length;) {
-      const alone = row + 1 >= this.length || this._isPause(row) || this._isPause(row + 1);
-      rows.push([row, alone ? row : row + 1]);
-      row += alone ? 1 : 2;
-    }
-    return rows;
-  }
-}
-
 /** What a chart of one session draws. */
 export class PowerHistory {
-  private _recent = new Columns();
-  private _session = new Columns();
-  /** Distance of the points of the whole session, s; and for how many the last one stands. */
-  private _spacing_s = 0;
-  private _absorbed = 0;
+  private readonly _finest = new Level(0);
+  private readonly _coarsest = new Level(SPACINGS_S.at(-1) ?? 0);
+  private readonly _levels = [
+    this._finest,
+    ...SPACINGS_S.slice(0, -1).map(spacing_s => new Level(spacing_s)),
+    this._coarsest
+  ];
+  private _first_s = NaN;
+  private _revision = 0;
 
-  /** The last minutes, each message a point. */
+  /** @param isMeasured - Whether a run was open all the time between two instants, s. */
+  constructor(
+    private readonly isMeasured: (from_s: number, to_s: number) => boolean = () => false
+  ) {}
+
+  get isEmpty(): boolean {
+    return this._finest.columns.length === 0;
+  }
+
+  /** The session's first point, s. */
+  get first_s(): number {
+    return this._first_s;
+  }
+
+  /** Its last point so far, s. */
+  get last_s(): number {
+    return this._finest.columns.last_s;
+  }
+
+  /** Changes with every point. */
+  get revision(): number {
+    return this._revision;
+  }
+
+  /** The points as they came, as far as they are kept. */
   get recent(): Columns {
-    return this._recent;
+    return this._finest.columns;
   }
 
-  /** Everything since the session began, coarser the longer it lasts. */
-  get session(): Columns {
-    return this._session;
+  /** The finest table with about so many points in that stretch; means where they stand for several messages. */
+  tableFor(from_s: number, to_s: number, points: number): HistoryTable {
+    const finest_s = (to_s - from_s) / Math.max(points, 1);
+    const fitting = this._levels.find(
+      level => Math.max(level.spacing_s, SHORTEST_SPACING_S) >= finest_s && level.reaches(from_s)
+    );
+    return fitting ?? this._coarsest;
   }
 
+  /** Add a point at the end; one from the past is refused. */
   append(point: PowerPoint): void {
-    const last_s = this._recent.time_s.at(-1) ?? point.time_s - 1;
+    const last_s = this.last_s;
     if (point.time_s <= last_s) {
       return;
     }
-    const afterPause = point.time_s - last_s > PAUSE_S;
-    if (afterPause) {
-      this._recent.pause(last_s);
-      this._session.pause(last_s);
-    }
-    this._recent.append(point);
-    this._appendToSession(point, afterPause);
-    if (this._recent.length > 2 * RECENT_ROWS) {
-      this._recent.drop(this._recent.length - RECENT_ROWS);
-    }
+    const isAfterBreak = this._isAfterBreak(last_s, point.time_s);
+    this._levels.forEach(level => level.put(point, isAfterBreak));
+    this._first_s = Number.isNaN(this._first_s) ? point.time_s : this._first_s;
+    this._revision += 1;
   }
 
   /** Fill in what a snapshot knows and the stream did not bring: the past, and what was lost. */
   merge(told: readonly PowerPoint[]): void {
-    const first_s = this._session.time_s[0] ?? Infinity;
-    const fine_s = this._recent.time_s[0] ?? Infinity;
-    const known = new Set(this._recent.time_s);
-    const missing = told.filter(
-      ({ time_s }) => time_s < first_s || (time_s > fine_s && !known.has(time_s))
-    );
+    const { recent } = this;
+    const known = new Set(recent.time_s);
+    const oldest_s = recent.isWhole ? -Infinity : recent.first_s;
+    const missing = told.filter(({ time_s }) => time_s > oldest_s && !known.has(time_s));
     if (missing.length === 0) {
       return;
     }
-    const all = [...this._recent.points(), ...missing].sort((a, b) => a.time_s - b.time_s);
-    const { _session: coarse, _spacing_s: spacing_s } = this;
-    this._recent = new Columns();
-    this._session = new Columns();
-    this._spacing_s = 0;
-    all.forEach(point => {
-      this.append(point);
-    });
-    if (spacing_s > 0) {
-      // Longer than what is kept of it point by point; what was lost is averaged over.
-      this._session = coarse;
-      this._spacing_s = spacing_s;
+    const all = [...pointsOf(recent), ...missing].sort((a, b) => a.time_s - b.time_s);
+    const from_s = Math.min(...missing.map(point => point.time_s));
+    const isAfterBreak = all.map(({ time_s }, row) =>
+      this._isAfterBreak(all[row - 1]?.time_s ?? NaN, time_s)
+    );
+    for (const level of this._levels) {
+      const start_s = level.cut(from_s);
+      all.forEach((point, row) => {
+        if (point.time_s >= start_s) {
+          level.put(point, isAfterBreak[row] ?? false);
+        }
+      });
     }
+    this._first_s = Number.isNaN(this._first_s) ? from_s : Math.min(this._first_s, from_s);
+    this._revision += 1;
   }
 
-  private _appendToSession(point: PowerPoint, afterPause: boolean): void {
-    const last_s = this._session.time_s.at(-1) ?? -Infinity;
-    if (!afterPause && point.time_s - last_s < this._spacing_s) {
-      this._session.absorb(point, this._absorbed);
-      this._absorbed += 1;
-      return;
-    }
-    this._session.append(point);
-    this._absorbed = 1;
-    if (this._session.length > SESSION_ROWS) {
-      this._session.halve();
-      this._spacing_s = Math.max(this._spacing_s * 2, SHORTEST_SPACING_S);
-      // Nothing but pauses: halving found no pairs.
-      this._session.drop(Math.max(0, this._session.length - (SESSION_ROWS * 3) / 4));
-    }
+  private _isAfterBreak(last_s: number, time_s: number): boolean {
+    const silence_s = time_s - last_s;
+    return silence_s > PAUSE_S && (silence_s > LOST_S || !this.isMeasured(last_s, time_s));
   }
 }
 
-/** The mean of two, each with its weight; of one alone where the other is not known. */
-function mean(a: Quantity, weightA: number, b: Quantity, weightB: number): Quantity {
-  if (a === null || b === null) {
-    return a ?? b;
+/** One resolution of the history. */
+export interface HistoryTable {
+  readonly columns: Columns;
+  /** For how long each row stands, s; 0: as the messages came. */
+  readonly spacing_s: number;
+}
+
+class Level implements HistoryTable {
+  readonly columns = new Columns(ROWS);
+  /** Which multiple of the spacing the last row stands for, and for how many points. */
+  private _slot = NaN;
+  private _count = 0;
+
+  constructor(readonly spacing_s: number) {}
+
+  /** Whether it still has what was at that instant. */
+  reaches(time_s: number): boolean {
+    return this.columns.isWhole || this.columns.first_s <= time_s;
   }
-  return (a * weightA + b * weightB) / (weightA + weightB);
+
+  /** Add a point. A break narrower than a row cannot be shown: the row stands for both sides of it. */
+  put(point: PowerPoint, isAfterBreak: boolean): void {
+    const slot = this.spacing_s > 0 ? Math.floor(point.time_s / this.spacing_s) : NaN;
+    if (slot === this._slot) {
+      this.columns.absorb(point, this._count);
+      this._count += 1;
+      return;
+    }
+    if (isAfterBreak) {
+      this.columns.breakLines();
+    }
+    this.columns.append(point);
+    this._slot = slot;
+    this._count = 1;
+  }
+
+  /** Forget that instant and all after it; returns from when on points are to be put again, s. */
+  cut(time_s: number): number {
+    const start_s =
+      this.spacing_s > 0 ? Math.floor(time_s / this.spacing_s) * this.spacing_s : time_s;
+    this.columns.cut(start_s);
+    this._slot = NaN;
+    return start_s;
+  }
+}
+
+function pointsOf(columns: Columns): PowerPoint[] {
+  const rows = Array.from({ length: columns.length }, (_, row) => columns.point(row));
+  return rows.filter(point => point !== null);
 }

@@ -1,6 +1,7 @@
 /** What is known of one measuring session of one kernel: the latest of each message, and the history. */
 import { PowerHistory, pointOf } from './history';
 import type { CellMessage, HelloMessage, PowerMessage, TotalsMessage } from './messages';
+import { RunSpans } from './runs';
 import type { StreamMessage } from './validate';
 
 /** A notebook with more cells than this shows the latest ones. */
@@ -8,7 +9,8 @@ const MAX_CELLS = 5000;
 
 /** One session; it ends with a restart of the kernel. */
 export class EnergySession {
-  readonly history = new PowerHistory();
+  readonly runs = new RunSpans();
+  readonly history = new PowerHistory((from_s, to_s) => this.runs.cover(from_s, to_s));
   private readonly _cells = new Map<string, CellMessage>();
   private readonly _lastSeq = new Map<string, number>();
   private _hello: HelloMessage | null = null;
@@ -118,6 +120,7 @@ export class EnergySession {
   }
 
   private _keepCell(message: CellMessage): void {
+    this.runs.take(message);
     this._cells.set(message.cell_id, message);
     this._cellsRevision += 1;
     if (message.status === 'running') {

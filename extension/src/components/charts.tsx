@@ -1,135 +1,271 @@
-/** The live charts: power (in total and of each channel) and, below it, cumulative emissions. */
+/** The live charts: power (in total and of each channel), the cells that ran, and cumulative emissions. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { quantity } from '../columns';
 import { figureText, formatEmissions, formatMassTick, formatPower } from '../format';
-import type { Columns } from '../history';
+import type { HistoryTable } from '../history';
 import type { EnergySession } from '../session';
+import { Bands, bandsOf, bandText, type Band } from './bands';
+import { ChartTable, TABLE_POINTS } from './chart-table';
+import { ChartTools } from './chart-tools';
+import { actionOf, changedView, FIRST_VIEW, rangeSpan, selected, type Span } from './chart-view';
 import { useEnvironment } from './environment';
-import { lineStyles, TOTAL_LINE } from './lines';
-import { TimeChart, type ChartLine } from './time-chart';
+import { shortNames } from './names';
+import { apartPicture, highest, lowest, rowsIn, stackedPicture } from './power-picture';
+import { Stack } from './stack';
+import { AXIS_WIDTH_PX, clock, RIGHT_PX, TimeChart, type ChartLine } from './time-chart';
 
-const POWER_HEIGHT_PX = 128;
+const POWER_HEIGHT_PX = 140;
 const EMISSIONS_HEIGHT_PX = 84;
-/** A chart never shows less than this, so that the first seconds do not stretch. */
-const SHORTEST_SPAN_S = 20;
-/** Span of the chart of the recent past, s. */
-const RECENT_S = 600;
+const WITH_SECONDS: Span = [0, 0];
 const EMISSIONS_LINE: ChartLine = {
   color: '--jp-success-color1',
   dash: [],
   width: 1.6,
-  filled: true
+  name: '',
+  fill: 'foot',
+  alpha: 0.08
 };
 
-type Range = 'recent' | 'session';
-
 export function Charts({ session }: { session: EnergySession }): React.JSX.Element | null {
-  const { trans, theme } = useEnvironment();
-  const [range, setRange] = React.useState<Range>('recent');
-  const [row, setRow] = React.useState<number | null>(null);
-  const syncKey = React.useId();
+  const { trans, theme, preferences } = useEnvironment();
+  const [view, onView] = React.useReducer(changedView, FIRST_VIEW);
+  const [isStacked, setStacked] = usePreferred(preferences.chart === 'stacked');
+  const [isTable, setTable] = React.useState(false);
+  const [hover_s, setHover] = React.useState<number | null>(null);
+  const [marked, setMarked] = React.useState<string | null>(null);
+  const [grabbed, grab] = useGrabbed();
+  const [host, width] = useWidth();
+  const stack = React.useRef(new Stack());
+  const ids = { keys: React.useId(), sync: React.useId() };
 
-  const columns = range === 'recent' ? session.history.recent : session.history.session;
-  if (columns.length === 0) {
+  const { history } = session;
+  if (history.isEmpty) {
     return null;
   }
+  const bounds: Span = [history.first_s, view.held?.[1] ?? history.last_s];
+  const span = view.zoom ?? view.held ?? grabbed ?? rangeSpan(view.range, bounds);
+  const table = history.tableFor(...span, Math.max(width - AXIS_WIDTH_PX - RIGHT_PX, 100));
+  const brief = history.tableFor(...span, TABLE_POINTS);
+  const channels = session.hello?.channels ?? [];
+  const picture = isStacked
+    ? stackedPicture(table, span, channels, trans, stack.current)
+    : apartPicture(table, span, channels, trans);
+  const runs = session.runs.within(...span);
+  const bands = bandsOf(runs, span, history.last_s);
+  const marking = bands.find(({ run }) => run.run_id === marked);
+  const row = hover_s === null ? null : rowNear(table, hover_s);
+  const version = [
+    ...[span, width, table.spacing_s, isStacked, marking?.run.run_id],
+    view.held === null && grabbed === null ? history.revision : 'still'
+  ].join();
+  const tableVersion = [view.range, view.held, view.zoom, channels.length].join();
   const shared = {
-    span: spanOf(columns, range === 'recent' ? RECENT_S : Infinity),
-    syncKey,
+    describedBy: ids.keys,
+    width,
+    span,
+    shades: bands.map(band => ({ span: band.span, isMarked: band === marking })),
+    syncKey: ids.sync,
     theme,
-    onHover: setRow
+    version,
+    onHover: setHover,
+    onGrab: () => grab(span),
+    onSelect: (part: Span) => onView({ kind: 'zoom', span: selected(part, bounds) }),
+    onReset: () => onView({ kind: 'reset' }),
+    onKeyDown: (event: React.KeyboardEvent) => {
+      const action = actionOf(event.key, span, bounds);
+      if (action && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.preventDefault();
+        event.stopPropagation();
+        onView(action);
+      }
+    }
   };
-  const { lines, values } = powerLines(session, columns);
-  const shown = row !== null && row < columns.length ? row : null;
-  const at = shown ?? columns.length - 1;
-  const power = formatPower(columns.total_w[at] ?? null);
-  const mass = formatEmissions(columns.mass_gco2e[at] ?? null, null, trans);
+  const tell = { table: brief, span, isShown: isTable, version: tableVersion };
+  const mass = (value: number | null) => figureText(formatEmissions(value, null, trans));
+  const power = trans.__('Power');
+  const emissions = trans.__('Cumulative emissions');
   return (
-    <div className="greenllm-Charts">
-      <RangeButtons range={range} onChange={setRange} />
-      <ChartTitle name={trans.__('Power')} reading={shown === null ? '' : power} />
-      <TimeChart
-        {...shared}
-        label={powerLabel(columns, trans)}
-        height={POWER_HEIGHT_PX}
-        columns={[columns.time_s, ...values]}
-        lines={lines}
-        fromZero={true}
-        formatTick={value => formatPower(value)}
+    <div className="greenllm-Charts" ref={host}>
+      <ChartTools
+        view={view}
+        span={span}
+        isStacked={isStacked}
+        isTable={isTable}
+        onView={onView}
+        onStacked={setStacked}
+        onTable={setTable}
       />
-      <ChartTitle
-        name={trans.__('Cumulative emissions')}
-        reading={shown === null ? '' : figureText(mass)}
+      <figure className="greenllm-ChartFigure" aria-label={power}>
+        <ChartTitle
+          name={power}
+          reading={row === null ? '' : readingAt(table, row, table.columns.total_w, formatPower)}
+        />
+        {!isTable && width > 0 && (
+          <TimeChart
+            {...shared}
+            {...picture}
+            label={powerLabel(table, span, trans)}
+            height={POWER_HEIGHT_PX}
+            formatTick={value => formatPower(value)}
+          />
+        )}
+        <ChartTable
+          {...tell}
+          name={power}
+          columnsOf={({ columns }) => powerColumns(columns, session, trans)}
+          format={value => formatPower(value)}
+        />
+      </figure>
+      <Bands
+        bands={bands}
+        more={runs.length - bands.length}
+        span={span}
+        marked={marking?.run.run_id ?? null}
+        onMark={setMarked}
       />
-      <TimeChart
-        {...shared}
-        label={trans.__('Cumulative emissions of the session, now %1', figureText(mass))}
-        height={EMISSIONS_HEIGHT_PX}
-        columns={[columns.time_s, columns.mass_gco2e]}
-        lines={[EMISSIONS_LINE]}
-        fromZero={range === 'session'}
-        formatTick={formatMassTick}
-      />
+      <BandNote band={marking} />
+      <figure className="greenllm-ChartFigure" aria-label={emissions}>
+        <ChartTitle
+          name={emissions}
+          reading={row === null ? '' : readingAt(table, row, table.columns.mass_gco2e, mass)}
+        />
+        {!isTable && width > 0 && (
+          <TimeChart
+            {...shared}
+            label={trans.__(
+              'Cumulative emissions of the session, now %1',
+              mass(quantity(table.columns.mass_gco2e.at(-1)))
+            )}
+            height={EMISSIONS_HEIGHT_PX}
+            columns={[table.columns.time_s, table.columns.mass_gco2e]}
+            lines={[EMISSIONS_LINE]}
+            limits={[]}
+            range={massRange(table, span, view.range === 'session' && view.zoom === null)}
+            formatTick={formatMassTick}
+          />
+        )}
+        <ChartTable
+          {...tell}
+          name={emissions}
+          columnsOf={({ columns }) => [{ name: emissions, values: columns.mass_gco2e }]}
+          format={mass}
+        />
+      </figure>
+      <p id={ids.keys} className="greenllm-Charts-keys">
+        {trans.__('Arrow keys move in time, + and − zoom, Escape shows all again.')}
+      </p>
     </div>
   );
 }
 
 function ChartTitle({ name, reading }: { name: string; reading: string }): React.JSX.Element {
   return (
-    <div className="greenllm-Charts-title">
+    <figcaption className="greenllm-Charts-title">
       <span>{name}</span>
       <span className="greenllm-Charts-reading">{reading}</span>
-    </div>
+    </figcaption>
   );
 }
 
-function RangeButtons(props: {
-  range: Range;
-  onChange: (range: Range) => void;
-}): React.JSX.Element {
+function BandNote({ band }: { band: Band | undefined }): React.JSX.Element {
   const { trans } = useEnvironment();
-  const ranges: [Range, string][] = [
-    ['recent', trans.__('%1 min', RECENT_S / 60)],
-    ['session', trans.__('Session')]
-  ];
   return (
-    <div className="greenllm-Ranges" role="group" aria-label={trans.__('Time shown in the charts')}>
-      {ranges.map(([range, name]) => (
-        <button
-          key={range}
-          className="greenllm-Ranges-button"
-          aria-pressed={props.range === range}
-          onClick={() => props.onChange(range)}
-        >
-          {name}
-        </button>
-      ))}
-    </div>
+    <p className="greenllm-Note greenllm-Bands-note" aria-hidden="true">
+      {band ? bandText(band.run, trans) : ''}
+    </p>
   );
 }
 
-/** The total, and each channel where there is more than one. */
-function powerLines(
-  session: EnergySession,
-  columns: Columns
-): { lines: ChartLine[]; values: (number | null)[][] } {
-  const styles = lineStyles(session.hello?.channels ?? []);
-  const channels = [...columns.channels_w].filter(([id]) => styles.has(id));
-  const drawn = channels.length > 1 ? channels : [];
-  return {
-    lines: [{ ...TOTAL_LINE, filled: true }, ...drawn.map(([id]) => styles.get(id) as ChartLine)],
-    values: [columns.total_w, ...drawn.map(([, column]) => column)]
+/** What was set, until it is changed here. */
+function usePreferred(preferred: boolean): [boolean, (value: boolean) => void] {
+  const [value, setValue] = React.useState(preferred);
+  React.useEffect(() => setValue(preferred), [preferred]);
+  return [value, setValue];
+}
+
+/** What was shown when the pointer went down: it does not move away under a drag. */
+function useGrabbed(): [Span | null, (span: Span) => void] {
+  const [grabbed, setGrabbed] = React.useState<Span | null>(null);
+  const grab = (span: Span) => {
+    setGrabbed(span);
+    // After the chart has taken what was selected.
+    const release = () => void window.setTimeout(() => setGrabbed(null));
+    window.addEventListener('mouseup', release, { once: true });
   };
+  return [grabbed, grab];
 }
 
-function spanOf(columns: Columns, longest_s: number): [number, number] {
-  const last = columns.time_s.at(-1) ?? 0;
-  const first = Math.max(columns.time_s[0] ?? 0, last - longest_s);
-  return [first, Math.max(last, first + SHORTEST_SPAN_S)];
+/** The width of an element, px; 0 until it is known. */
+function useWidth(): [React.RefCallback<HTMLElement>, number] {
+  const [width, setWidth] = React.useState(0);
+  const observer = React.useRef<ResizeObserver | null>(null);
+  const follow = React.useCallback((node: HTMLElement | null) => {
+    observer.current?.disconnect();
+    if (node) {
+      const take = () => {
+        // 0: the panel is hidden.
+        setWidth(last => node.clientWidth || last);
+      };
+      observer.current = new ResizeObserver(take);
+      observer.current.observe(node);
+      take();
+    }
+  }, []);
+  return [follow, width];
 }
 
-function powerLabel(columns: Columns, trans: TranslationBundle): string {
-  const highest = columns.total_w.reduce<number>((most, power) => Math.max(most, power ?? 0), 0);
-  const now = formatPower(columns.total_w.at(-1) ?? null);
-  return trans.__('Power over time: last %1, highest %2', now, formatPower(highest));
+function powerColumns(
+  columns: HistoryTable['columns'],
+  session: EnergySession,
+  trans: TranslationBundle
+) {
+  const channels = session.hello?.channels ?? [];
+  const names = shortNames(channels, trans);
+  const known = channels.filter(({ id }) => columns.hasChannel(id));
+  return [
+    { name: trans.__('Total'), values: columns.total_w },
+    ...known.map(({ id }) => ({ name: names.get(id) ?? id, values: columns.channel_w(id) }))
+  ];
+}
+
+function rowNear({ columns }: HistoryTable, time_s: number): number | null {
+  if (columns.length === 0) {
+    return null;
+  }
+  const times = columns.time_s;
+  const after = Math.min(columns.rowAt(time_s), columns.length - 1);
+  const before = Math.max(after - 1, 0);
+  const isAfter = (times[after] ?? 0) - time_s < time_s - (times[before] ?? 0);
+  return isAfter ? after : before;
+}
+
+function readingAt(
+  { columns }: HistoryTable,
+  row: number,
+  values: HistoryTable['columns']['total_w'],
+  format: (value: number | null) => string
+): string {
+  return `${clock(columns.time_s[row] ?? 0, WITH_SECONDS)}  ${format(quantity(values[row]))}`;
+}
+
+function massRange(table: HistoryTable, span: Span, isFromZero: boolean): [number, number] {
+  const rows = rowsIn(table, span);
+  const low = lowest(table.columns.mass_gco2e, rows);
+  const high = highest(table.columns.mass_gco2e, rows);
+  if (!(high >= low)) {
+    return [0, 1];
+  }
+  const bottom = isFromZero ? 0 : low;
+  const height = high - bottom || Math.abs(high) || 1;
+  return [bottom, high + height * 0.08];
+}
+
+function powerLabel(table: HistoryTable, span: Span, trans: TranslationBundle): string {
+  const { total_w } = table.columns;
+  const rows = rowsIn(table, span);
+  const most = highest(total_w, rows);
+  const last = formatPower(quantity(total_w[rows[1] - 1]));
+  const highestText = formatPower(most >= 0 ? most : null);
+  return trans.__('Power over time: last %1, highest %2', last, highestText);
 }

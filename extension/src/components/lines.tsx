@@ -18,9 +18,19 @@ const COLORS: Readonly<Record<Component, string>> = {
   dram: '--jp-success-color1',
   accelerator: '--jp-info-color1'
 };
-const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 2], [8, 2, 2, 2], [1, 3]];
+const DASHES: readonly (readonly number[])[] = [
+  [],
+  [6, 3],
+  [2, 2],
+  [8, 2, 2, 2],
+  [1, 3],
+  [12, 3],
+  [5, 2, 1, 2, 1, 2],
+  [10, 2, 4, 2]
+];
+const WIDTHS: readonly number[] = [1.2, 2.2];
 
-/** The line of each channel: the colour says which component, the dashes which one of it. */
+/** The line of each channel: the colour says which component, dashes and width which one of it. */
 export function lineStyles(channels: readonly ChannelDescription[]): Map<string, LineStyle> {
   const seen = new Map<Component, number>();
   return new Map(
@@ -28,19 +38,20 @@ export function lineStyles(channels: readonly ChannelDescription[]): Map<string,
       const index = seen.get(component) ?? 0;
       seen.set(component, index + 1);
       const dash = DASHES[index % DASHES.length] ?? [];
-      return [id, { color: COLORS[component], dash, width: 1.2 }];
+      const width = WIDTHS[Math.floor(index / DASHES.length) % WIDTHS.length] ?? 1.2;
+      return [id, { color: COLORS[component], dash, width }];
     })
   );
 }
 
 export function LineSwatch({ line }: { line: LineStyle | undefined }): React.JSX.Element {
   return (
-    <svg className="greenllm-Swatch" viewBox="0 0 14 8" width="14" height="8" aria-hidden="true">
+    <svg className="greenllm-Swatch" viewBox="0 0 20 8" width="20" height="8" aria-hidden="true">
       {line && (
         <path
-          d="M0 4h14"
+          d="M0 4h20"
           stroke={`var(${line.color})`}
-          strokeWidth="2.2"
+          strokeWidth={line.width + 1}
           strokeDasharray={line.dash.join(' ')}
         />
       )}

@@ -4,6 +4,7 @@ import type { HostPower } from '../messages';
 import type { EnergySession } from '../session';
 import { isAllEstimated, panelState, powerState, type KernelFacts } from '../state';
 import type { MeasureFailure } from '../stream';
+import { Announcement } from './announcement';
 import { CellTable } from './cells';
 import { ChannelList } from './channels';
 import { Charts } from './charts';
@@ -93,6 +94,7 @@ function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
       {(power !== null || totals !== null) && (
         <section aria-label={trans.__('Now and in this session')}>
           <PowerNow session={session} state={state} />
+          <Announcement session={session} state={state} />
           {totals && <Totals totals={totals} hello={hello} />}
           <Sums
             session={{

@@ -1,7 +1,7 @@
-/** Power now, in total. */
+/** Power now, in total, and whether it is the present one. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { formatPower } from '../format';
+import { formatDuration, formatPower } from '../format';
 import { weakest } from '../provenance';
 import type { EnergySession } from '../session';
 import type { PowerState } from '../state';
@@ -28,8 +28,31 @@ export function PowerNow({ session, state }: PowerNowProps): React.JSX.Element {
           ? powerStateName(state, trans)
           : formatPower(power_w, provenance === 'estimated')}
       </span>
+      <span className="greenllm-Power-state" data-power={state}>
+        <StateShape state={state} />
+        {isLive ? trans.__('live') : lastKnown(session, provenance === 'estimated', trans)}
+      </span>
       {power_w !== null && <ProvenanceChip provenance={provenance} trans={trans} />}
     </div>
+  );
+}
+
+/** A full disc while power is live, an open one at rest, a triangle where nothing comes though something should. */
+function StateShape({ state }: { state: PowerState }): React.JSX.Element {
+  return (
+    <svg
+      className="greenllm-Power-shape"
+      viewBox="0 0 10 10"
+      width="10"
+      height="10"
+      aria-hidden="true"
+    >
+      {state === 'no reading' ? (
+        <path d="M5 1.2 9.2 8.8H.8z" />
+      ) : (
+        <circle cx="5" cy="5" r={state === 'live' ? 4.5 : 3.8} />
+      )}
+    </svg>
   );
 }
 
@@ -42,4 +65,16 @@ export function powerStateName(state: PowerState, trans: TranslationBundle): str
     case 'no reading':
       return trans.__('no reading');
   }
+}
+
+/** What the last reading was. When is told where one is waited for: at rest it would have to be told anew each second. */
+function lastKnown(session: EnergySession, isEstimate: boolean, trans: TranslationBundle): string {
+  const { power, powerAge_s } = session;
+  if (typeof power?.total_w !== 'number') {
+    return trans.__('none so far');
+  }
+  const last = formatPower(power.total_w, isEstimate);
+  return session.isRunning
+    ? trans.__('last %1, %2 ago', last, formatDuration(Math.round(powerAge_s), trans))
+    : trans.__('last %1', last);
 }

@@ -1,35 +1,68 @@
 /** One small chart over time, drawn by uPlot from columns it is given, which it does not copy. */
 import * as React from 'react';
 import type uPlot from 'uplot';
+import type { Column } from '../columns';
+import type { Span } from './chart-view';
+import {
+  drawLimits,
+  drawNames,
+  drawShades,
+  linePaths,
+  pixelRatio,
+  translucent,
+  type ChartLimit,
+  type ChartShade,
+  type Fill
+} from './line-paths';
 import type { LineStyle } from './lines';
 
 export interface ChartLine extends LineStyle {
-  /** A soft area under the line. */
-  readonly filled?: boolean;
+  /** Stands at the line's end; empty: none. */
+  readonly name: string;
+  readonly fill: Fill;
+  /** How much the filling hides, 0 to 1. */
+  readonly alpha: number;
 }
 
 export interface TimeChartProps {
   /** What a screen reader says instead of the picture. */
   label: string;
+  /** Id of the text that tells what the keys do. */
+  describedBy: string;
+  /** CSS px. */
+  width: number;
   height: number;
   /** Times (s since the epoch), then one column for each line. */
-  columns: readonly (readonly (number | null)[])[];
+  columns: readonly Column[];
   lines: readonly ChartLine[];
-  /** First and last instant to show, s since the epoch. */
-  span: readonly [number, number];
-  /** Whether the scale begins at zero. */
-  fromZero: boolean;
+  span: Span;
+  /** Lowest and highest value on the scale. */
+  range: readonly [low: number, high: number];
+  limits: readonly ChartLimit[];
+  shades: readonly ChartShade[];
   formatTick: (value: number) => string;
   /** Charts with the same key move their cursors together. */
   syncKey: string;
-  onHover: (row: number | null) => void;
   /** Changes with the theme. */
   theme: string;
+  /** Changes with anything that is drawn. */
+  version: string;
+  /** The instant under the pointer, s; null where there is none. */
+  onHover: (time_s: number | null) => void;
+  /** The pointer went down, perhaps to select. */
+  onGrab: () => void;
+  onSelect: (span: Span) => void;
+  onReset: () => void;
+  onKeyDown: (event: React.KeyboardEvent) => void;
 }
 
-const AXIS_WIDTH_PX = 52;
+/** Beside the plot, for the axis on the left and half a label on the right, px. */
+export const AXIS_WIDTH_PX = 52;
+export const RIGHT_PX = 6;
+const TIME_AXIS_PX = 22;
 const SHORT_SPAN_S = 180;
-const FILL_ALPHA = 0.08;
+/** A drag below this is a click, px. */
+const DRAG_PX = 4;
 
 export function TimeChart(props: TimeChartProps): React.JSX.Element {
   const host = React.useRef<HTMLDivElement>(null);
@@ -37,53 +70,76 @@ export function TimeChart(props: TimeChartProps): React.JSX.Element {
   const latest = React.useRef(props);
   latest.current = props;
 
-  const look = JSON.stringify([props.lines, props.theme, props.height]);
+  const look = JSON.stringify([props.lines, props.theme]);
   React.useEffect(() => {
     const node = host.current;
     if (!node) {
       return;
     }
     let isGone = false;
-    const resizing = new ResizeObserver(() => {
-      if (node.clientWidth > 0) {
-        chart.current?.setSize({ width: node.clientWidth, height: latest.current.height });
-      }
-    });
-    void import('uplot').then(({ default: UPlot }) => {
-      if (!isGone) {
+    void library().then(UPlot => {
+      if (UPlot && !isGone) {
         chart.current = new UPlot(optionsFor(node, latest), dataOf(latest.current), node);
-        resizing.observe(node);
       }
     });
     return () => {
       isGone = true;
-      resizing.disconnect();
       chart.current?.destroy();
       chart.current = null;
     };
   }, [look]);
 
-  React.useEffect(() => chart.current?.setData(dataOf(props)));
+  React.useEffect(() => {
+    if (chart.current) {
+      show(chart.current, props);
+    }
+  }, [props.version]);
 
   return (
     <div
       ref={host}
       className="greenllm-Chart"
       role="img"
+      tabIndex={0}
       aria-label={props.label}
+      aria-describedby={props.describedBy}
       style={{ height: props.height }}
+      onKeyDown={props.onKeyDown}
+      onMouseDown={props.onGrab}
     />
   );
 }
 
-/** References to the columns; a filled line is drawn twice, so its column is named twice. */
-function dataOf({ columns, lines }: TimeChartProps): uPlot.AlignedData {
-  const [times = [], ...values] = columns;
-  const drawn = lines.flatMap((line, index) => {
-    const column = values[index] ?? [];
-    return line.filled ? [column, column] : [column];
+let loading: Promise<typeof uPlot | null> | null = null;
+
+/** uPlot, loaded when the first chart is drawn; null where it cannot be had now. */
+function library(): Promise<typeof uPlot | null> {
+  loading ??= import('uplot').then(
+    loaded => loaded.default,
+    (reason: unknown) => {
+      console.warn('GreenLLM: the chart could not be loaded; its table has the figures.', reason);
+      loading = null;
+      return null;
+    }
+  );
+  return loading;
+}
+
+/** References to the columns. */
+function dataOf({ columns }: TimeChartProps): uPlot.AlignedData {
+  return [...columns];
+}
+
+function show(chart: uPlot, props: TimeChartProps): void {
+  const { width, height, span, range } = props;
+  if (chart.width !== width || chart.height !== height) {
+    chart.setSize({ width, height });
+  }
+  chart.batch(() => {
+    chart.setData(dataOf(props), false);
+    chart.setScale('x', { min: span[0], max: span[1] });
+    chart.setScale('y', { min: range[0], max: range[1] });
   });
-  return [times, ...drawn] as unknown as uPlot.AlignedData;
 }
 
 function optionsFor(
@@ -99,26 +155,27 @@ function optionsFor(
     grid: { stroke: color('--jp-border-color2'), width: 0.5 },
     ticks: { show: false }
   };
-  const { lines, height, syncKey } = latest.current;
+  const { lines, width, height, syncKey } = latest.current;
   return {
-    width: Math.max(node.clientWidth, 1),
+    width,
     height,
-    padding: [6, 6, 0, 0],
+    padding: [6, RIGHT_PX, 0, 0],
     legend: { show: false },
     cursor: {
-      drag: { x: false, y: false },
-      points: { size: 5 },
+      drag: { x: true, y: false, setScale: false, dist: DRAG_PX },
+      bind: { dblclick: () => () => resetBy(latest) },
+      points: { show: false },
       sync: { key: syncKey },
       y: false
     },
     scales: {
-      x: { time: true, range: () => latest.current.span as [number, number] },
-      y: { range: (_, low, high) => valueRange(low, high, latest.current.fromZero) }
+      x: { time: true, auto: false, range: () => [...latest.current.span] },
+      y: { auto: false, range: () => [...latest.current.range] }
     },
     axes: [
       {
         ...axis,
-        size: 22,
+        size: TIME_AXIS_PX,
         gap: 6,
         space: 64,
         values: (_, splits) => splits.map(time => clock(time, latest.current.span))
@@ -131,37 +188,62 @@ function optionsFor(
         values: (_, splits) => splits.map(value => latest.current.formatTick(value))
       }
     ],
-    series: [{}, ...lines.flatMap(line => seriesFor(line, color(line.color)))],
-    hooks: { setCursor: [chart => latest.current.onHover(chart.cursor.idx ?? null)] }
+    series: [{}, ...lines.map(line => seriesFor(line, color(line.color)))],
+    hooks: {
+      drawClear: [chart => drawShades(chart, latest.current.shades, color('--jp-brand-color1'))],
+      draw: [chart => drawMarks(chart, latest.current, color, font)],
+      setCursor: [chart => latest.current.onHover(instantUnderPointer(chart))],
+      setSelect: [chart => selectBy(chart, latest)]
+    }
   };
 }
 
-function seriesFor(line: ChartLine, stroke: string): uPlot.Series[] {
-  const drawn: uPlot.Series = {
+function seriesFor(line: ChartLine, stroke: string): uPlot.Series {
+  return {
     stroke,
     width: line.width,
     dash: [...line.dash],
-    points: { show: false }
+    paths: linePaths(line.fill),
+    points: { show: false },
+    ...(line.fill === 'none' ? {} : { fill: translucent(stroke, line.alpha) })
   };
-  const area: uPlot.Series = { fill: stroke, alpha: FILL_ALPHA, width: 0, points: { show: false } };
-  return line.filled ? [area, drawn] : [drawn];
 }
 
-function valueRange(low: number | null, high: number | null, fromZero: boolean): [number, number] {
-  if (low === null || high === null) {
-    return [0, 1];
+function drawMarks(
+  chart: uPlot,
+  { lines, limits }: TimeChartProps,
+  color: (name: string) => string,
+  font: string
+): void {
+  const scaled = font.replace('10px', `${10 * pixelRatio(chart)}px`);
+  drawLimits(chart, limits, color('--jp-error-color1'), scaled);
+  drawNames(chart, lines, color('--jp-ui-font-color1'), color('--jp-layout-color1'), scaled);
+}
+
+function instantUnderPointer(chart: uPlot): number | null {
+  const { left = -1 } = chart.cursor;
+  return left < 0 ? null : chart.posToVal(left, 'x');
+}
+
+function selectBy(chart: uPlot, latest: React.MutableRefObject<TimeChartProps>): void {
+  const { left, width } = chart.select;
+  if (width >= DRAG_PX) {
+    latest.current.onSelect([chart.posToVal(left, 'x'), chart.posToVal(left + width, 'x')]);
+    chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
   }
-  const bottom = fromZero ? 0 : low;
-  const height = high - bottom || Math.abs(high) || 1;
-  return [bottom, high + height * 0.08];
+}
+
+function resetBy(latest: React.MutableRefObject<TimeChartProps>): null {
+  latest.current.onReset();
+  return null;
 }
 
 /** Time of day, with seconds where the chart shows only a few minutes. */
-function clock(time_s: number, [from, to]: readonly [number, number]): string {
+export function clock(time_s: number, [from_s, to_s]: Span): string {
   const time = new Date(time_s * 1000);
   const parts = [time.getHours(), time.getMinutes(), time.getSeconds()];
   return parts
-    .slice(0, to - from < SHORT_SPAN_S ? 3 : 2)
+    .slice(0, to_s - from_s < SHORT_SPAN_S ? 3 : 2)
     .map(part => String(part).padStart(2, '0'))
     .join(':');
 }

@@ -1,0 +1,116 @@
+/** The buttons above the charts, and the line that says where the picture does not follow the present. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+import type { ChartView, Range, Span, ViewAction } from './chart-view';
+import { useEnvironment } from './environment';
+import { clock } from './time-chart';
+
+export interface ChartToolsProps {
+  view: ChartView;
+  /** What is shown now. */
+  span: Span;
+  isStacked: boolean;
+  isTable: boolean;
+  onView: (action: ViewAction) => void;
+  onStacked: (isStacked: boolean) => void;
+  onTable: (isTable: boolean) => void;
+}
+
+const RANGES: readonly Range[] = ['minute', 'ten minutes', 'session'];
+/** Spans are short enough here to tell the seconds. */
+const WITH_SECONDS: Span = [0, 0];
+
+export function ChartTools(props: ChartToolsProps): React.JSX.Element {
+  const { trans } = useEnvironment();
+  const { view, span, isStacked, isTable, onView } = props;
+  const isHeld = view.held !== null;
+  return (
+    <div className="greenllm-ChartTools">
+      <div role="group" aria-label={trans.__('Time shown in the charts')}>
+        {RANGES.map(range => (
+          <Toggle
+            key={range}
+            name={rangeName(range, trans)}
+            isOn={view.range === range}
+            onClick={() => onView({ kind: 'range', range })}
+          />
+        ))}
+      </div>
+      <div role="group" aria-label={trans.__('How the charts are drawn')}>
+        <button
+          className="greenllm-ChartTools-button"
+          title={
+            isHeld
+              ? trans.__('Follow the present again')
+              : trans.__('Let the picture stand still; measuring goes on')
+          }
+          onClick={() => onView(isHeld ? { kind: 'follow' } : { kind: 'hold', span })}
+        >
+          {isHeld ? trans.__('Resume') : trans.__('Pause')}
+        </button>
+        <Toggle
+          name={trans.__('Stacked')}
+          title={trans.__('Draw the parts on top of one another, adding up to the total')}
+          isOn={isStacked}
+          onClick={() => props.onStacked(!isStacked)}
+        />
+        <Toggle
+          name={trans.__('Table')}
+          title={trans.__('Show the charts as tables')}
+          isOn={isTable}
+          onClick={() => props.onTable(!isTable)}
+        />
+        {view.zoom !== null && (
+          <button
+            className="greenllm-ChartTools-button"
+            title={trans.__('Show all of it again (Escape)')}
+            onClick={() => onView({ kind: 'reset' })}
+          >
+            {trans.__('Reset zoom')}
+          </button>
+        )}
+      </div>
+      <p className="greenllm-ChartTools-state" role="status">
+        {stateText(view, trans)}
+      </p>
+    </div>
+  );
+}
+
+function Toggle(props: {
+  name: string;
+  title?: string;
+  isOn: boolean;
+  onClick: () => void;
+}): React.JSX.Element {
+  return (
+    <button
+      className="greenllm-ChartTools-button"
+      aria-pressed={props.isOn}
+      title={props.title}
+      onClick={props.onClick}
+    >
+      {props.name}
+    </button>
+  );
+}
+
+function rangeName(range: Range, trans: TranslationBundle): string {
+  switch (range) {
+    case 'minute':
+      return trans.__('1 min');
+    case 'ten minutes':
+      return trans.__('10 min');
+    case 'session':
+      return trans.__('Session');
+  }
+}
+
+function stateText({ held, zoom }: ChartView, trans: TranslationBundle): string {
+  const at = (time_s: number) => clock(time_s, WITH_SECONDS);
+  const texts = [
+    held && trans.__('Paused at %1; measuring goes on.', at(held[1])),
+    zoom && trans.__('Zoomed: %1 to %2.', at(zoom[0]), at(zoom[1]))
+  ];
+  return texts.filter(text => text !== null).join(' ');
+}
