@@ -57,7 +57,7 @@ async function overflow(page: Lab): Promise<string[]> {
     const right = panel.getBoundingClientRect().right + 1;
     return [...panel.querySelectorAll('*')]
       .filter(node => node.getBoundingClientRect().right > right && node.clientWidth > 0)
-      .filter(node => !node.closest('.greenllm-Cells-names'))
+      .filter(node => !node.closest('.greenllm-Cells-names, .greenllm-Heard'))
       .map(node => node.getAttribute('class') ?? node.tagName);
   });
 }
