@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 COUNTS: Final[Units] = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"))
 BYTES: Final[Units] = ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"))
-CELL_STYLE = "text-align:left;padding:1px 12px 1px 0"
+COLUMNS: Final = ("Step", "Parameters", "Size", "Energy (95 %)", "Time")
 LEAST_SPARSITY: Final = 0.05
 """Part of zeros from which on they are told of: biases of a young model are 0, and rounding makes some."""
 
@@ -39,10 +38,12 @@ class ModelSize:
     nonzero: int
     memory_bytes: int
 
-    def __str__(self) -> str:
+    @property
+    def parameters_text(self) -> str:
+        """The number of parameters, and of those that are not 0 where it is clearly smaller."""
         is_sparse = self.nonzero < (1 - LEAST_SPARSITY) * self.parameters
         zeros = f" ({count_text(self.nonzero)} not 0)" if is_sparse else ""
-        return f"{count_text(self.parameters)} parameters{zeros}, {bytes_text(self.memory_bytes)}"
+        return f"{count_text(self.parameters)}{zeros}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,18 @@ class AppliedStep:
     after: ModelSize | None = None
     record: Record | None = None
     history: Mapping[str, Any] | None = None
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """What it made of the model and cost, in texts, one for each of :data:`COLUMNS`."""
+        size, record = self.after, self.record
+        return (
+            str(self.step),
+            size.parameters_text if size else "",
+            bytes_text(size.memory_bytes) if size else "",
+            energy_text(record.gross) if record else "",
+            duration_text(record.duration_s) if record else "",
+        )
 
     def with_record(self, record: Record) -> AppliedStep:
         """Return it with its settled record."""
@@ -127,39 +140,30 @@ class CompressionResult:
             "packages": dict(self.host.packages),
         }
 
-    def __str__(self) -> str:
-        lines = [self._headline, *(f"  {' | '.join(row)}" for row in self._rows()), f"  {NOT_COMPARED}"]
-        return "\n".join(lines)
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))
-
-    def _repr_html_(self) -> str:
-        return self.as_html()
-
-    def as_html(self) -> str:
-        """Return it as HTML that needs neither scripts nor styles from elsewhere."""
-        rows = "".join(
-            f"<tr>{''.join(f'<td style={CELL_STYLE!r}>{html.escape(cell)}</td>' for cell in row)}</tr>"
-            for row in self._rows()
-        )
-        return f"<div>{html.escape(self._headline)}</div><table>{rows}</table><div>{html.escape(NOT_COMPARED)}</div>"
-
     @property
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """How small it has become, and what that took."""
         energy = energy_text(self.record.gross)
         made = f"{energy}, {duration_text(self.record.duration_s)}, {provenance_text(self.record.gross)}"
         share = self.after.memory_bytes / self.before.memory_bytes if self.before.memory_bytes else 1.0
         return f"compressed to {100 * share:.0f} % of its size; compressing took {made}"
 
-    def _rows(self) -> list[tuple[str, str, str]]:
-        rows = [("as given", str(self.before), "")]
-        for step in self.steps:
-            if step.after is None:
-                continue
-            cost = f"{energy_text(step.record.gross)}, {duration_text(step.record.duration_s)}" if step.record else ""
-            rows.append((str(step.step), str(step.after), cost))
-        return rows
+    @property
+    def rows(self) -> Sequence[tuple[str, ...]]:
+        """What each step made of it and cost, in texts, one for each of :data:`COLUMNS`; first the model as given."""
+        given = ("as given", self.before.parameters_text, bytes_text(self.before.memory_bytes), "", "")
+        return [given, *(step.row for step in self.steps if step.after is not None)]
+
+    def __str__(self) -> str:
+        table = [COLUMNS, *self.rows]
+        widths = [max(len(row[column]) for row in table) for column in range(len(COLUMNS))]
+        lines = [
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table
+        ]
+        return "\n  ".join([self.headline, *lines, NOT_COMPARED])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
 
 def count_text(count: float) -> str:

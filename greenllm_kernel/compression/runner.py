@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,6 +111,7 @@ def compress(
     if refusals:
         reasons = "\n".join(f"- {refusal}" for refusal in refusals)
         raise RecipeError(f"this recipe cannot be run here; nothing was changed:\n{reasons}")
+    session.find_meters()
     running = _Running(given, parsed, data, train, seed, session, tell or (lambda progress: None), host)
     return running.run(owns_model=given is not model)
 
@@ -167,6 +169,7 @@ class _Running:
             self._say(number, step, 0.0, run)
             context = Context(seed, self._batches(model), self._train, lambda part: self._say(number, step, part, run))
             model, metadata = step.compressor.convert(model, step.config, context)
+            json.dumps(metadata)  # or else the model could not be saved: better to know it now
             model.eval()
             for parameter in model.parameters():
                 parameter.grad = None
@@ -240,7 +243,11 @@ def _refusals(model: nn.Module, recipe: Recipe, host: Host, has_data: bool, can_
             yield Refusal(f"{where} needs calibration data", "Give texts, batches or a data set as calibration=.")
         if step.compressor.needs_training(step.config) and not can_train:
             yield Refusal(f"{where} trains the model", "Give a function that trains the model it is given as train=.")
-        for refusal in step.compressor.check(model, step.config, host):
+        try:
+            found = step.compressor.check(model, step.config, host)
+        except Exception as error:
+            found = [Refusal(f"its check failed: {described(error)}", "Please tell whoever wrote it.")]
+        for refusal in found:
             yield Refusal(f"{where}: {refusal.reason}", refusal.remedy)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
+from IPython.display import display
 
 from greenllm_kernel.errors import GreenLLMError
 from greenllm_kernel.notebook.compress_arguments import CompressOptions, compress_options, with_compress_arguments
@@ -57,8 +58,7 @@ class CompressMagics(Magics):
         # As the cell's value it would stay in Out, and its model in the memory, for as long as the kernel runs.
         self._user.user_ns[options.output] = result
         if not options.is_quiet:
-            publisher: Any = self._user.display_pub
-            publisher.publish({"text/plain": str(result), "text/html": result.as_html()})
+            display(result)
         return None
 
     def _compressed(self, given: dict[str, Any], recipe: str, options: CompressOptions) -> CompressionResult:

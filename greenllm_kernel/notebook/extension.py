@@ -15,6 +15,7 @@ from greenllm_kernel.notebook import preferences, records, snapshot
 from greenllm_kernel.notebook.below_cell import BelowCell
 from greenllm_kernel.notebook.cell_display import CellDisplay
 from greenllm_kernel.notebook.compress import CompressMagics
+from greenllm_kernel.notebook.compress_display import register_display
 from greenllm_kernel.notebook.control import stop_answering
 from greenllm_kernel.notebook.energyit import EnergyitMagics
 from greenllm_kernel.notebook.live_line import LiveLine, live_line
@@ -55,6 +56,7 @@ class Extension:
     def load(self) -> None:
         """Register magics and hooks, and measure every cell from the next one on."""
         self.shell.register_magics(EnergyMagics(self), EnergyitMagics(self), CompressMagics(self))
+        register_display(self.shell)
         self.shell.input_transformers_cleanup.append(energy_first_line)
         self.tracker.register()
         if self._kernel is not None:

@@ -47,7 +47,7 @@ class Spoil(Compressor):
             raise OSError("the disk is gone")
         elif config.how == "interrupt":
             raise KeyboardInterrupt
-        return model, {}
+        return model, {"layers": {1, 2}} if config.how == "no JSON" else {}
 
 
 class Telling(Compressor):
@@ -67,10 +67,19 @@ class Telling(Compressor):
         return model, {}
 
 
+class Confused(Telling):
+    """Fails where it is asked whether it would work."""
+
+    name = "confused"
+
+    def check(self, model, config, host):
+        return [Refusal(model.no_such_part, "")]
+
+
 class Own:
     @hookimpl
     def greenllm_compressors(self):
-        return [Spoil, Telling]
+        return [Spoil, Telling, Confused]
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +107,12 @@ def test_each_step_and_all_together_are_measured(session):
 def test_the_result_prints_itself(session):
     result = compress(llama(), "- low_rank: {keep: 0.4}\n- int8_dynamic", session=session)
 
-    text, page = str(result), result._repr_html_()
+    lines = str(result).splitlines()
 
-    assert "low_rank (keep 0.4) | " in text and "int8_dynamic | " in text and "as given | " in text
-    assert " J, " in text and "measured" in text
-    assert "Whether it runs on less energy is not known yet" in text
-    assert "<script" not in page and "low_rank (keep 0.4)" in page
-    assert repr(result).count("LlamaForCausalLM") == 0
+    assert lines[0].startswith("compressed to ") and " J, " in lines[0] and lines[0].endswith("measured")
+    assert [line.split("  ")[1] for line in lines[1:5]] == ["Step", "as given", "low_rank (keep 0.4)", "int8_dynamic"]
+    assert lines[-1].strip() == "Whether it runs on less energy is not known yet: only measuring both models tells."
+    assert "LlamaForCausalLM" not in repr(result)
 
 
 def test_what_was_done_is_recorded_as_json(session):
@@ -145,6 +153,7 @@ def test_a_recipe_is_repeatable_and_leaves_the_user_s_random_numbers_alone(sessi
         ("nan", "lm_head.weight has values that are not finite"),
         ("output", "the model's output is not finite"),
         ("raise", "OSError: the disk is gone"),
+        ("no JSON", "TypeError: Object of type set is not JSON serializable"),
     ],
 )
 def test_a_step_that_goes_wrong_stops_the_recipe_and_the_last_good_model_is_kept(how, said, session):
@@ -237,6 +246,11 @@ def test_the_memory_that_is_free_is_at_most_what_the_container_has_left(tmp_path
 def test_a_folder_that_is_not_there_is_refused_and_nothing_is_fetched(session):
     with pytest.raises(ModelFolderError, match="there is no folder .*; nothing is fetched from a hub"):
         compress("meta-llama/Llama-3.2-1B", "- int8_dynamic", session=session)
+
+
+def test_a_check_that_fails_is_a_refusal(session):
+    with pytest.raises(RecipeError, match=r"step 1 \(confused\): its check failed: AttributeError"):
+        compress(llama(), "- confused", session=session)
 
 
 # ---- Calibration data

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -58,7 +59,7 @@ def save(result: CompressionResult, folder: Path, tokenizer: Any = None) -> Path
                 files={path.name: described_file(path) for path in sorted(new.iterdir()) if path.is_file()},
                 made={key: value for key, value in result.to_dict().items() if key != "steps"},
             ).write(new)
-    except OSError as error:
+    except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise ModelFolderError(
             f"the model cannot be saved to {folder}: {error}; what was there is as before"
         ) from error

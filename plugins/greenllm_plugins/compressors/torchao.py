@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from greenllm_kernel.compression.compressor import Compressor, Context, Kind, Refusal, Saves
+from greenllm_kernel.errors import CompressionError
 from greenllm_kernel.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Torchao(Compressor):
             self._quantize(linear, config)
             context.tell(number / len(layers))
         types = {name: str(weight_of(layer).dtype).removeprefix("torch.") for name, layer in layers.items()}
-        return model, {"layers": types}
+        return model, {"layers": types, "device": next(model.parameters()).device.type}
 
     def tensors(self, model: nn.Module, config: Any, metadata: Mapping[str, Any]) -> Mapping[str, Tensor]:
         from greenllm_kernel.compression.layers import weight_of
@@ -95,10 +96,13 @@ class Torchao(Compressor):
 
         from greenllm_kernel.compression.layers import as_linear, exchange
 
+        device = metadata["device"]
+        if device == "cuda" and not torch.cuda.is_available():
+            raise CompressionError(f"{self.name} was applied on a GPU, and its form can only be made on one")
         for name, dtype in metadata["layers"].items():
             linear = as_linear(skeleton.get_submodule(name))
             # torchao makes the form anew, of a weight of this shape and type; the values are put into it.
-            weight = torch.ones(linear.weight.shape, dtype=getattr(torch, dtype))
+            weight = torch.ones(linear.weight.shape, dtype=getattr(torch, dtype), device=device)
             form: Any = nn.Linear(linear.in_features, linear.out_features, bias=False, device="meta")
             form.weight = nn.Parameter(weight)
             self._quantize(form, config)
