@@ -99,7 +99,8 @@ describe('a record in a notebook', () => {
   });
 
   it('is gone once it is removed, in one step for all cells', () => {
-    const cells = ['cell-1', 'cell-2', 'cell-3'].map(id => new FakeCell(id));
+    const first = new FakeCell('cell-1');
+    const cells = [first, new FakeCell('cell-2'), new FakeCell('cell-3')];
     for (const cell of cells.slice(0, 2)) {
       keep(cell.model, record({ cell_id: cell.id }), 'everything');
     }
@@ -113,9 +114,9 @@ describe('a record in a notebook', () => {
         }
       }
     } as unknown as INotebookModel;
-    expect(keptRecord(cells[0]!.model)).not.toBeNull();
+    expect(keptRecord(first.model)).not.toBeNull();
     expect(removeKept(notebook)).toBe(2);
-    expect(keptRecord(cells[0]!.model)).toBeNull();
+    expect(keptRecord(first.model)).toBeNull();
     expect(cells.every(cell => Object.keys(cell.metadata).length === 0)).toBe(true);
     expect(removeKept(notebook)).toBe(0);
     expect(steps).toHaveLength(1);

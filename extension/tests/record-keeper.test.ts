@@ -18,7 +18,10 @@ function arrange(what: NotebookMetadata = 'everything') {
     username: '',
     sendControlMessage: ({ content }: { content: { run_id: string } }) => {
       asked.push(content.run_id);
-      const future = { onReply: vi.fn(), done: new Promise(() => undefined) };
+      const future = {
+        onReply: vi.fn<(reply: unknown) => void>(),
+        done: new Promise(() => undefined)
+      };
       const answer = { status: 'ok', schema: 1, record: record({ run_id: content.run_id }) };
       queueMicrotask(() => future.onReply({ content: answer }));
       return future;
