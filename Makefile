@@ -33,6 +33,9 @@ TUTORIALS := $(wildcard notebooks/*.ipynb)
 EXTENSION := $(shell find extension -type f -not -path 'extension/lib/*' -not -name messages.ts \
   -not -name '*.tsbuildinfo' -not -path 'extension/tests/*' -not -path 'extension/node_modules/*')
 
+# jupyter-collaboration is there for the tests of it, which switch it on for themselves.
+WITHOUT_COLLABORATION := {"disabledExtensions": {"@jupyter/collaboration-extension": true, "@jupyter/docprovider-extension": true}}
+
 heading = printf '\n\033[1m== %s\033[0m\n' "$(1)"
 fail = { printf '\n%s\n' "$(1)" >&2; exit 1; }
 
@@ -153,6 +156,7 @@ build/logs:
 	@mkdir -p greenllm_kernel/labextension && rm -rf .venv/share/jupyter/labextensions/greenllm
 	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 python -m pip install --progress-bar off --quiet $(PIP_FLAGS) \
 	  --constraint tests/constraints.txt --editable '.[llm,test,dev]'
+	@mkdir -p .venv/etc/jupyter/labconfig && printf '%s\n' '$(WITHOUT_COLLABORATION)' > .venv/etc/jupyter/labconfig/page_config.json
 	@touch $@
 
 .venv/node_modules: .venv/installed package.json yarn.lock .yarnrc.yml

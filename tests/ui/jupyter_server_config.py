@@ -40,6 +40,8 @@ c.ServerApp.allow_root = True
 c.ServerApp.jpserver_extensions = {"jupyterlab": True, "notebook": True, "greenllm_kernel": True}
 c.ServerApp.root_dir = str(home / "work")
 c.IdentityProvider.token = os.environ["GREENLLM_UI_TOKEN"]
+# Low enough that a test reaches it on a slow machine too; a measured cell sends four messages a second.
+c.ZMQChannelsWebsocketConnection.iopub_msg_rate_limit = 200
 c.LabApp.workspaces_dir = str(home / "data" / "workspaces")
 c.LabApp.expose_app_in_browser = True
 c.JupyterNotebookApp.expose_app_in_browser = True
@@ -47,3 +49,11 @@ c.LabServerApp.extra_labextensions_path = [
     str(Path(jupyterlab.__file__).parent / "galata"),
     str(home / "labextensions"),
 ]
+
+# Where jupyter-collaboration is installed, it is on only for the tests of it.
+collaborates = bool(os.environ.get("GREENLLM_UI_COLLABORATION"))
+page_config = home / "config" / "labconfig" / "page_config.json"
+page_config.parent.mkdir(parents=True, exist_ok=True)
+extensions = ("@jupyter/collaboration-extension", "@jupyter/docprovider-extension")
+page_config.write_text(json.dumps({"disabledExtensions": dict.fromkeys(extensions, not collaborates)}))
+c.YDocExtension.disable_rtc = not collaborates
