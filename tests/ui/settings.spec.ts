@@ -32,7 +32,7 @@ test('the status bar shows power and energy while something is measured, and ope
   await expect(item).toContainText(/at rest · .*±.*J/);
   await expect(item).toHaveAttribute('title', /Energy of the session: .*95 % interval/);
 
-  await page.evaluate(() => window.jupyterapp.commands.execute('docmanager:close'));
+  await page.notebook.save();
   await page.evaluate(() => window.jupyterapp.commands.execute('application:close-all'));
   await expect(item).toHaveCount(0);
 });

@@ -19,7 +19,7 @@ export function HostPowerNow({ host }: { host: HostPower }): React.JSX.Element {
       <div className="greenllm-Power">
         <span className="greenllm-Power-value" data-live={total_w !== null}>
           {total_w === null
-            ? waitingOrNone(host, trans)
+            ? waitingOrNone(host, counted.length, trans)
             : formatPower(total_w, provenance === 'estimated')}
         </span>
         {total_w !== null && <ProvenanceChip provenance={provenance} trans={trans} />}
@@ -53,6 +53,7 @@ export function HostPowerNow({ host }: { host: HostPower }): React.JSX.Element {
   );
 }
 
-function waitingOrNone({ ready }: HostPower, trans: TranslationBundle): string {
-  return ready ? trans.__('power unavailable') : trans.__('looking for sensors…');
+/** Why there is no total: that no sensor can be read, or that none has been yet. */
+function waitingOrNone({ ready }: HostPower, counted: number, trans: TranslationBundle): string {
+  return ready && counted === 0 ? trans.__('power unavailable') : trans.__('reading sensors…');
 }
