@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COUNTS: Final[Units] = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"))
 BYTES: Final[Units] = ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"))
-COLUMNS: Final = ("Step", "Parameters", "Size", "Energy (95 %)", "Time")
+COLUMNS: Final = ("Step", "Parameters", "Memory", "Energy (95 %)", "Time")
 LEAST_SPARSITY: Final = 0.05
 """Part of zeros from which on they are told of: biases of a young model are 0, and rounding makes some."""
 
@@ -142,11 +142,11 @@ class CompressionResult:
 
     @property
     def headline(self) -> str:
-        """How small it has become, and what that took."""
+        """How much less memory it takes, and what compressing took."""
         energy = energy_text(self.record.gross)
         made = f"{energy}, {duration_text(self.record.duration_s)}, {provenance_text(self.record.gross)}"
         share = self.after.memory_bytes / self.before.memory_bytes if self.before.memory_bytes else 1.0
-        return f"compressed to {100 * share:.0f} % of its size; compressing took {made}"
+        return f"compressed to {100 * share:.0f} % of its memory; compressing took {made}"
 
     @property
     def rows(self) -> Sequence[tuple[str, ...]]:

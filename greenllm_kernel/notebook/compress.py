@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from greenllm_kernel.errors import GreenLLMError
+from greenllm_kernel.errors import GreenLLMError, RecipeError
 from greenllm_kernel.notebook.compress_arguments import CompressOptions, compress_options, with_compress_arguments
 from greenllm_kernel.notebook.progress_line import ProgressLine
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from greenllm_kernel.compression.result import CompressionResult
     from greenllm_kernel.compression.runner import Progress
     from greenllm_kernel.notebook.extension import Extension
+
+TELL_EVERY_S = 0.5
+"""How often one is told how far it is, s: where lines are not written over one another, each is one more."""
 
 BAR_WIDTH = 20
 """Characters of the progress bar."""
@@ -51,7 +55,10 @@ class CompressMagics(Magics):
         try:
             result = self._compressed(given, cell, options)
         except (GreenLLMError, KeyboardInterrupt) as error:
-            error.__traceback__ = None  # where in our code it was is of no use; a step's own error is its cause
+            error.__traceback__ = None  # where in our code it was is of no use
+            error.__suppress_context__ = True
+            if isinstance(error, RecipeError):
+                error.__cause__ = None  # a step's own error is the cause of what a step failed with, and stays
             raise
         if options.output is None:
             return result
@@ -67,8 +74,13 @@ class CompressMagics(Magics):
         progress = ProgressLine(sys.stdout, "compress", is_quiet=options.is_quiet)
         session, seed = self._extension.session, options.seed
 
+        told_at = 0.0
+
         def tell(so_far: Progress) -> None:
-            progress.say(progress_text(so_far))
+            nonlocal told_at
+            if time.monotonic() - told_at >= TELL_EVERY_S:
+                told_at = time.monotonic()
+                progress.say(progress_text(so_far))
 
         try:
             return compress(given.pop("model"), recipe, **given, seed=seed, session=session, tell=tell)
