@@ -18,12 +18,13 @@ from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.calibration import Calibration
 from greenllm_kernel.compression.catalogue import Catalogue
-from greenllm_kernel.compression.compressor import Batch, Context, Refusal
+from greenllm_kernel.compression.checks import refusals_of
+from greenllm_kernel.compression.compressor import Batch, Context
 from greenllm_kernel.compression.folder.load import applied_steps, load_model
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.recipe import Recipe, Step
 from greenllm_kernel.compression.result import AppliedStep, CompressionResult, ModelSize
-from greenllm_kernel.compression.tensors import not_finite, parameter_counts, size_bytes
+from greenllm_kernel.compression.tensors import device_of, not_finite, parameter_counts, size_bytes
 from greenllm_kernel.errors import CompressionError, RecipeError
 from greenllm_kernel.plugins import described
 
@@ -98,16 +99,20 @@ def compress(
     Raises:
         RecipeError: the recipe cannot be read, or cannot work on this model or host. Nothing was touched.
         ModelFolderError: ``model`` names a folder that cannot be loaded.
-        CompressionError: the calibration data cannot be used.
+        CompressionError: ``model`` is no model, has values that are not finite, or the calibration data cannot be used.
         StepError: a step failed; its ``result`` has the last good model.
     """
     session = session or Session.current()
     catalogue = Catalogue.of(session.plugins, session.warn)
     parsed = Recipe.of(recipe, catalogue)
     given = load_model(model, catalogue=catalogue) if isinstance(model, str | Path) else model
+    if not isinstance(given, nn.Module):
+        raise CompressionError(
+            f"a model of transformers, or the folder of one, is compressed; not a {type(given).__name__}"
+        )
     data = Calibration(calibration, tokenizer) if calibration is not None else None
     host = Host.here()
-    refusals = list(_refusals(given, parsed, host, has_data=data is not None, can_train=train is not None))
+    refusals = list(refusals_of(given, parsed, host, has_data=data is not None, can_train=train is not None))
     if refusals:
         reasons = "\n".join(f"- {refusal}" for refusal in refusals)
         raise RecipeError(f"this recipe cannot be run here; nothing was changed:\n{reasons}")
@@ -140,12 +145,14 @@ class _Running:
         self._host = host
         self._applied: list[tuple[AppliedStep, Run]] = []
         self._before = _size(given)
+        self._can_try = True
 
     def run(self, owns_model: bool) -> CompressionResult:
         """Apply the steps; ``owns_model``: nobody else has the given model, and it need not be copied."""
         with _random_numbers_kept(self._given), measure("compress", stage=STAGE, session=self._session) as whole:
             good = self._given if owns_model else _copied(self._given)
             good.eval()
+            self._try_given(good)
             failure: tuple[str, BaseException] | None = None
             for number, step in enumerate(self._recipe.steps, 1):
                 # The last good model before the first step is the given one, or still in its folder.
@@ -187,33 +194,52 @@ class _Running:
         data = self._data
         if data is None:
             return lambda: iter(())
-        device = _device(model)
+        device = device_of(model)
         return lambda: data.batches(device)
 
+    def _try_given(self, model: nn.Module) -> None:
+        """See that the values are finite as given, and whether the model can be tried at all.
+
+        A model that wants to be called in a way that is not known here is not tried after the steps either.
+        """
+        self._check_parameters(model)
+        try:
+            is_finite = self._is_output_finite(model)
+        except Exception:
+            self._can_try = False
+        else:
+            if not is_finite:
+                raise CompressionError("the model's output is not finite (NaN or infinite) before any step")
+
     def _check_values(self, model: nn.Module) -> None:
+        self._check_parameters(model)
+        if self._can_try and not self._is_output_finite(model):
+            raise CompressionError("the model's output is not finite (NaN or infinite)")
+
+    def _check_parameters(self, model: nn.Module) -> None:
         name = not_finite(model)
         if name is not None:
             raise CompressionError(f"{name} has values that are not finite (NaN or infinite)")
+
+    def _is_output_finite(self, model: nn.Module) -> bool:
         probe = self._probe(model)
         if probe is None:
-            return
+            return True
         with torch.no_grad():
             output = model(**probe)
-        first = output[0] if not isinstance(output, torch.Tensor) else output
-        if "labels" in probe and hasattr(output, "logits"):
-            first = output.logits
-        if not bool(torch.isfinite(first).all()):
-            raise CompressionError("the model's output is not finite (NaN or infinite)")
+        logits = getattr(output, "logits", None)
+        first = logits if logits is not None else output if isinstance(output, torch.Tensor) else output[0]
+        return bool(torch.isfinite(first).all())
 
     def _probe(self, model: nn.Module) -> Batch | None:
         if self._data is not None:
-            return {name: tensor.to(_device(model)) for name, tensor in self._data.first.items()}
+            return {name: tensor.to(device_of(model)) for name, tensor in self._data.first.items()}
         vocabulary = getattr(getattr(model, "config", None), "vocab_size", None)
         if not isinstance(vocabulary, int) or getattr(model, "main_input_name", "") != "input_ids":
             return None
         ids = torch.randint(vocabulary, PROBE_SHAPE, generator=torch.Generator().manual_seed(self._seed))
         is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
-        ids = ids.to(_device(model))
+        ids = ids.to(device_of(model))
         return {"input_ids": ids, "decoder_input_ids": ids} if is_pair else {"input_ids": ids}
 
     def _result(self, model: nn.Module, whole: Run) -> CompressionResult:
@@ -230,41 +256,6 @@ class _Running:
         )
 
 
-def _refusals(model: nn.Module, recipe: Recipe, host: Host, has_data: bool, can_train: bool) -> Iterator[Refusal]:
-    from greenllm_kernel.compression.composition import conflicts
-
-    before = applied_steps(model)
-    if before:
-        yield from conflicts([step.step.compressor for step in before] + [step.compressor for step in recipe.steps])
-    yield from _refusals_of_memory(model, copies=1 if len(recipe.steps) == 1 else 2, host=host)
-    for number, step in enumerate(recipe.steps, 1):
-        where = f"step {number} ({step.name})"
-        if step.compressor.needs_calibration(step.config) and not has_data:
-            yield Refusal(f"{where} needs calibration data", "Give texts, batches or a data set as calibration=.")
-        if step.compressor.needs_training(step.config) and not can_train:
-            yield Refusal(f"{where} trains the model", "Give a function that trains the model it is given as train=.")
-        try:
-            found = step.compressor.check(model, step.config, host)
-        except Exception as error:
-            found = [Refusal(f"its check failed: {described(error)}", "Please tell whoever wrote it.")]
-        for refusal in found:
-            yield Refusal(f"{where}: {refusal.reason}", refusal.remedy)
-
-
-def _refusals_of_memory(model: nn.Module, copies: int, host: Host) -> Iterator[Refusal]:
-    on_gpu = _device(model).type == "cuda"
-    free = host.accelerator_free_bytes if on_gpu else host.memory_free_bytes
-    wanted = copies * size_bytes(model)
-    if free is not None and wanted > free:
-        yield Refusal(
-            f"the given model is kept as it is, and {copies} more of its size ({wanted / 1e9:.1f} GB) do not fit into "
-            f"the free memory ({free / 1e9:.1f} GB)",
-            "Run the steps one by one, or give the folder of the saved model and drop the one in memory."
-            if copies > 1
-            else "Give the folder of the saved model and drop the one in memory.",
-        )
-
-
 def _copied(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model)
 
@@ -274,12 +265,8 @@ def _size(model: nn.Module) -> ModelSize:
     return ModelSize(parameters, nonzero, size_bytes(model))
 
 
-def _device(model: nn.Module) -> torch.device:
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-
-
 @contextmanager
 def _random_numbers_kept(model: nn.Module) -> Iterator[None]:
-    device = _device(model)
+    device = device_of(model)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield

@@ -84,6 +84,11 @@ def size_bytes(model: nn.Module) -> int:
     return sum(seen.values()) + packed
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Return where the model's parameters are: the first one's device."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
 def parameter_counts(model: nn.Module) -> tuple[int, int]:
     """Return how many parameters the model has, and how many of them are not 0; tied ones count once."""
     total = nonzero = 0

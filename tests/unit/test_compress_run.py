@@ -182,6 +182,29 @@ def test_a_first_step_that_goes_wrong_leaves_nothing_changed(session):
     assert is_as_before(model, before)
 
 
+def test_a_model_that_is_not_finite_as_given_is_refused(session):
+    model = llama()
+    with torch.no_grad():
+        model.lm_head.weight[3, 4] = float("inf")
+
+    with pytest.raises(CompressionError, match="lm_head.weight has values that are not finite"):
+        compress(model, "- low_rank", session=session)
+
+
+def test_a_model_that_nobody_knows_how_to_call_is_compressed_without_trying_it(session):
+    class Between(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(8, 8)
+
+        def forward(self, first, second):
+            return self.layer(first) + second
+
+    result = compress(Between(), "- low_rank", session=session, calibration=[{"input_ids": [1, 2]}])
+
+    assert result.after.parameters < result.before.parameters
+
+
 def test_an_interrupt_leaves_the_given_model_as_it_was_and_says_so_in_the_record(session):
     model = llama().train()
     before = weights(model)
@@ -251,6 +274,11 @@ def test_a_folder_that_is_not_there_is_refused_and_nothing_is_fetched(session):
 def test_a_check_that_fails_is_a_refusal(session):
     with pytest.raises(RecipeError, match=r"step 1 \(confused\): its check failed: AttributeError"):
         compress(llama(), "- confused", session=session)
+
+
+def test_what_is_no_model_is_said(session):
+    with pytest.raises(CompressionError, match="not a dict"):
+        compress({"weights": 3}, "- low_rank", session=session)
 
 
 # ---- Calibration data
