@@ -21,6 +21,7 @@ const SCRIPTS = [
   'javascript:window.hacked = true',
   '{{constructor.constructor("window.hacked = true")()}}'
 ];
+const HUGE = 'x'.repeat(5_000_000);
 
 test('scripts in messages are words', async ({ page, tmpPath }) => {
   const panel = await openMeasured(page, tmpPath);
@@ -46,6 +47,33 @@ test('scripts in messages are words', async ({ page, tmpPath }) => {
     ]);
     await expect(rowOf(panel, script)).toHaveCount(1);
   }
+  await expectUnharmed(page);
+});
+
+test('messages of the wrong shape are passed over', async ({ page, tmpPath }) => {
+  const panel = await openMeasured(page, tmpPath);
+  const good = cell('cell-0', { name: '[1] good' });
+  await say(page, [
+    null,
+    [],
+    'hello',
+    {},
+    { ...good, energy_j: '12' },
+    { ...good, energy_j: { valueOf: 1 } },
+    { ...good, interval_j: [1] },
+    { ...good, name: HUGE },
+    { ...good, name: 7 },
+    { ...good, runs: 1e999 },
+    { ...good, schema: 2 },
+    { ...good, kind: '__proto__' },
+    { ...good, seq: 'NaN' },
+    deep(2000),
+    hello({ channels: gpus(10_000) }),
+    JSON.parse('{"__proto__": {"hacked": true}, "constructor": {"prototype": {"hacked": true}}}')
+  ]);
+  await expect(panel.locator('[data-cell-id]')).toHaveCount(0);
+  await say(page, [hello(), totals(), good]);
+  await expect(rowOf(panel, 'good')).toContainText('700');
   await expectUnharmed(page);
 });
 
