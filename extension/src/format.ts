@@ -253,6 +253,11 @@ export function formatDuration(seconds: number, trans: TranslationBundle): strin
   return trans.__('%1 h %2 min', Math.floor(minutes / 60), pad(minutes % 60));
 }
 
+/** In which language names, dates and numbers are written: JupyterLab's, or else the browser's. */
+export function languageOfPage(): string | undefined {
+  return document.documentElement.lang || undefined;
+}
+
 /** A figure on one line. */
 export function figureText({ value, spread, unit }: Figure): string {
   return [value, spread, unit].filter(part => part !== '').join(' ');
@@ -322,7 +327,7 @@ interface MoneyWriter {
 
 function moneyWriter(currency: string): MoneyWriter {
   const write = (value: number, places: number, options: Intl.NumberFormatOptions) =>
-    new Intl.NumberFormat(undefined, {
+    new Intl.NumberFormat(languageOfPage(), {
       ...options,
       minimumFractionDigits: Math.max(0, places),
       maximumFractionDigits: Math.max(0, places)
@@ -330,7 +335,10 @@ function moneyWriter(currency: string): MoneyWriter {
   const number = (value: number, places: number) => write(value, places, {});
   try {
     const style = { style: 'currency', currency } as const;
-    const { maximumFractionDigits = 2 } = new Intl.NumberFormat(undefined, style).resolvedOptions();
+    const { maximumFractionDigits = 2 } = new Intl.NumberFormat(
+      languageOfPage(),
+      style
+    ).resolvedOptions();
     return {
       most: maximumFractionDigits + DECIMALS_BEYOND_A_COIN,
       amount: (value, places) => write(value, places, style),

@@ -1,5 +1,6 @@
 /** Earlier sessions, from the server's ledger: asked for when the list is unfolded. */
 import * as React from 'react';
+import { languageOfPage } from '../format';
 import type { HistorySession, PastCell, PastSession } from '../messages';
 import { Cost, FirstOf } from './cost';
 import { useEnvironment } from './environment';
@@ -167,5 +168,7 @@ function momentText(text: string): string {
   const at = new Date(text);
   return Number.isNaN(at.getTime())
     ? text
-    : new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' }).format(at);
+    : new Intl.DateTimeFormat(languageOfPage(), { dateStyle: 'medium', timeStyle: 'short' }).format(
+        at
+      );
 }

@@ -1,7 +1,7 @@
 /** How a joule becomes a gram: the carbon intensity, its place and its source. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { formatIntensity } from '../format';
+import { formatIntensity, languageOfPage } from '../format';
 import type { CarbonIntensity, HelloMessage } from '../messages';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
@@ -74,7 +74,7 @@ function placeName(place: string, trans: TranslationBundle): string {
   }
   const [country = '', ...region] = place.split('-');
   try {
-    const name = new Intl.DisplayNames(undefined, { type: 'region' }).of(country) ?? country;
+    const name = new Intl.DisplayNames(languageOfPage(), { type: 'region' }).of(country) ?? country;
     return [name, ...region].join(', ');
   } catch {
     // Not a country's code: what the provider called it.
