@@ -102,11 +102,11 @@ def parameter_counts(model: nn.Module) -> tuple[int, int]:
 
 
 def packed_weights(model: nn.Module) -> Iterator[Tensor]:
-    """Yield the weights of torch's own quantised layers, which are neither parameters nor buffers."""
+    """Yield weights and biases of torch's own quantised layers, which are neither parameters nor buffers."""
     for module in model.modules():
-        weight = getattr(module, "weight", None)
-        if callable(weight):
-            yield weight()
+        for get in (getattr(module, "weight", None), getattr(module, "bias", None)):
+            if callable(get) and (tensor := get()) is not None:
+                yield tensor
 
 
 def leaves(tensor: Tensor) -> Iterator[Tensor]:

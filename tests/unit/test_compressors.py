@@ -7,7 +7,16 @@ import math
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from compressing import MODELS, calibration, catalogue, gpt2, ids, is_as_before, llama, logits, weights
 from compressing import session_with_compressors as session_with
@@ -21,6 +30,13 @@ from greenllm_kernel.errors import RecipeError
 from greenllm_plugins.compressors.importance import scores
 from greenllm_plugins.compressors.patterns import masks
 
+SHAPE = {
+    "vocab_size": 96,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 8,
+    "max_position_embeddings": 64,
+}
 METHODS = {
     "int8_dynamic": "- int8_dynamic",
     "int8_dynamic by tensor": "- int8_dynamic: {granularity: tensor, exclude: []}",
@@ -144,6 +160,32 @@ def test_int8_takes_a_quarter_and_stays_near(session):
     layers = sum(matrix(layer).nbytes for layer in matrix_layers(model).values())
     assert result.before.memory_bytes - result.after.memory_bytes == pytest.approx(0.75 * layers)
     assert torch.nn.functional.cosine_similarity(logits(model), logits(result.model), dim=-1).min() > 0.99
+
+
+def test_packing_leaves_the_number_of_parameters_as_it_is(session):
+    for model in (llama(), gpt2()):
+        result = compressed(model, "- int8_dynamic", session)
+
+        assert result.after.parameters == result.before.parameters
+
+
+@pytest.mark.parametrize(
+    ("model_class", "config"),
+    [
+        (Qwen3ForCausalLM, Qwen3Config(**SHAPE, intermediate_size=64, num_key_value_heads=4, head_dim=8)),
+        (GPTNeoXForCausalLM, GPTNeoXConfig(**SHAPE, intermediate_size=64)),
+        (OPTForCausalLM, OPTConfig(**SHAPE, ffn_dim=64, word_embed_proj_dim=32)),
+    ],
+)
+def test_other_architectures_get_smaller_and_load_anywhere(model_class, config, session, tmp_path):
+    given = model_class(config).eval()
+
+    result = compressed(given, "- prune_layers: {layers: [1]}\n- prune_mlp: {remove: 0.5}", session)
+    result.save(tmp_path / "model")
+    again = model_class.from_pretrained(tmp_path / "model", local_files_only=True).eval()
+
+    assert again.config.num_hidden_layers == 2
+    assert torch.equal(logits(again), logits(result.model))
 
 
 def test_layers_are_chosen_by_patterns(session):
