@@ -100,6 +100,8 @@ test('records are removed in one step, which can be undone', async ({ page, tmpP
   const metadata = [{ greenllm: keptRecord('cell-0') }, { greenllm: keptRecord('cell-1') }];
   await openNotebook(page, path, ['first = 1', 'second = 2'], 'python3', metadata);
   await expect(page.locator('.greenllm-Badge')).toHaveCount(2);
+  // JupyterLab itself has written the kernel's language into it.
+  await page.notebook.save();
   expect(await isDirty(page)).toBe(false);
   await command(page, 'greenllm:remove-records');
   await expect(page.locator('.greenllm-Badge')).toHaveCount(0);
