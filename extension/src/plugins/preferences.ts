@@ -1,8 +1,10 @@
 /** Provides the user's preferences, from JupyterLab's settings where there are any. */
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { DEFAULT_PREFERENCES, readPreferences, type Preferences } from '../preferences';
+import { translateSchema } from '../settings-words';
 import { IPreferences } from '../tokens';
 
 /** The plugin whose schema has the settings of all of GreenLLM. */
@@ -12,9 +14,15 @@ export const preferencesPlugin: JupyterFrontEndPlugin<IPreferences> = {
   id: 'greenllm:preferences',
   description: 'Reads what the user has set about energy and emissions.',
   autoStart: true,
-  optional: [ISettingRegistry],
+  optional: [ISettingRegistry, ITranslator],
   provides: IPreferences,
-  activate: (_, registry: ISettingRegistry | null) => new SettingsPreferences(registry)
+  activate: (_, registry: ISettingRegistry | null, translator: ITranslator | null) => {
+    const trans = (translator ?? nullTranslator).load('greenllm');
+    registry?.transform(SETTINGS_ID, {
+      fetch: plugin => ({ ...plugin, schema: translateSchema(plugin.schema, trans) })
+    });
+    return new SettingsPreferences(registry);
+  }
 };
 
 class SettingsPreferences implements IPreferences {
