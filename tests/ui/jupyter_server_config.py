@@ -57,3 +57,4 @@ page_config.parent.mkdir(parents=True, exist_ok=True)
 extensions = ("@jupyter/collaboration-extension", "@jupyter/docprovider-extension")
 page_config.write_text(json.dumps({"disabledExtensions": dict.fromkeys(extensions, not collaborates)}))
 c.YDocExtension.disable_rtc = not collaborates
+c.SQLiteYStore.db_path = str(home / "documents.db")

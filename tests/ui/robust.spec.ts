@@ -3,11 +3,13 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { BrowserContext, Page } from '@playwright/test';
 import {
   amount,
+  energyOf,
   expect,
   LOAD,
   notebookOf,
   openNotebook,
   panelOf,
+  reload,
   rowOf,
   runCell,
   runsFor,
@@ -95,6 +97,28 @@ test('an hour in a hidden tab is neither made up nor drawn at a run', async ({ p
   // What the kernel said last, whatever was missed: 350 W for half an hour would have been 630 kJ.
   await expect(rowOf(panel, 'cell-0')).toContainText('1.234');
   expect(amount(await panel.locator('.greenllm-Totals-energy').innerText())).toBeCloseTo(1234, -1);
+});
+
+test('figures are right again after a cell that printed too much', async ({ page, tmpPath }) => {
+  test.slow();
+  const noise = `from time import monotonic
+end = monotonic() + 5
+while monotonic() < end:
+    display(0)`;
+  const panel = await openNotebook(page, `${tmpPath}/a.ipynb`, [noise, runsFor(1)], 'greenllm');
+  await runCell(page, 0, false);
+  await expect.poll(() => outputOf(page, 0), { timeout: 30_000 }).toContain('rate exceeded');
+  const row = rowOf(panel, 'from time');
+  await expect(row).not.toContainText('running', { timeout: 30_000 });
+  await runCell(page, 1);
+  await expect(rowOf(panel, 'import time')).not.toContainText('running');
+  // About a second of 690 W is the least that five seconds can have taken.
+  expect(await energyOf(row)).toBeGreaterThan(690);
+  const before = await figuresOf(page);
+  // What a page that joins shows is the kernel's own account.
+  await page.notebook.save();
+  await reload(page);
+  await expect.poll(() => figuresOf(page)).toEqual(before);
 });
 
 test('a server that goes away and comes back', async ({ browser }) => {
@@ -249,6 +273,14 @@ async function sayAnHourWithAGap(page: Lab, from_ms: number): Promise<void> {
   }
   const last = { energy_j: 1234, interval_j: [1233, 1235] as [number, number], seq: 3 };
   await say(page, [cell('cell-0', { ...last, status: 'ok' }), totals(last)]);
+}
+
+/** What a cell has put out, as text; the page itself shows but the first of it. */
+async function outputOf(page: Lab, index: number): Promise<string> {
+  return page.evaluate(index => {
+    const { content } = window.jupyterapp.shell.currentWidget as NotebookPanel;
+    return JSON.stringify(content.widgets[index]?.model.toJSON());
+  }, index);
 }
 
 async function dismissDialogs(page: Page): Promise<void> {
