@@ -1,7 +1,7 @@
 import jupyter from '@jupyter/eslint-plugin';
 import tseslint from 'typescript-eslint';
 
-const SOURCES = ['extension/**/*.ts', 'extension/**/*.tsx', 'tests/ui/**/*.ts'];
+const SOURCES = ['extension/**/*.ts', 'extension/**/*.tsx', 'tests/{ui,benchmarks}/**/*.ts'];
 const [jupyterSources] = jupyter.configs.recommended;
 
 export default tseslint.config(

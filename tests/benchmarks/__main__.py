@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import accuracy  # noqa: E402
+import browser  # noqa: E402
 import cells  # noqa: E402
 import coverage  # noqa: E402
 import history  # noqa: E402
@@ -33,6 +34,7 @@ PARTS = {
     "sampling": sampling.figures,
     "history": history.figures,
     "javascript": javascript.figures,
+    "browser": browser.figures,
 }
 
 TRUTH_PARTS = {

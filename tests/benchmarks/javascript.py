@@ -16,4 +16,4 @@ def figures(folder: Path) -> list[Figure]:
     if not scripts:
         raise RuntimeError(f"the extension is not built: {BUILT} has no JavaScript; run jlpm build:prod")
     size = sum(len(gzip.compress(script.read_bytes(), 9)) for script in scripts)
-    return [Figure("JavaScript of the extension, gzip", size / 1000, "KB", 60.0, f"{len(scripts)} files")]
+    return [Figure("JavaScript of the extension, gzip", size / 1000, "KB", 90.0, f"{len(scripts)} files")]

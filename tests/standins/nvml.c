@@ -337,6 +337,16 @@ nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, int sensor, unsigned 
     return SUCCESS;
 }
 
+nvmlReturn_t nvmlDeviceGetNvLinkVersion(nvmlDevice_t device, unsigned int link, unsigned int *version) {
+    (void)device, (void)link, (void)version;
+    return NOT_SUPPORTED;
+}
+
+nvmlReturn_t nvmlDeviceGetMaxPcieLinkGeneration(nvmlDevice_t device, unsigned int *generation) {
+    (void)device, (void)generation;
+    return NOT_SUPPORTED;
+}
+
 nvmlReturn_t nvmlDeviceGetComputeMode(nvmlDevice_t device, unsigned int *mode) {
     (void)device;
     *mode = 0;

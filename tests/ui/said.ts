@@ -38,7 +38,7 @@ export async function say(page: AnyPage, contents: readonly unknown[]): Promise<
 
 /** Give the page a function by which its own timers can make the kernel say things. */
 export function prepareToSay(): void {
-  window.greenllmSay = contents => {
+  window.greenllmSay = (contents, type = 'greenllm_event') => {
     const notebook = window.jupyterapp.shell.currentWidget as NotebookPanel;
     const kernel = notebook.sessionContext.session?.kernel as unknown as Connection;
     for (const content of contents) {
@@ -46,7 +46,7 @@ export function prepareToSay(): void {
         channel: 'iopub',
         header: {
           msg_id: crypto.randomUUID(),
-          msg_type: 'greenllm_event',
+          msg_type: type,
           session: kernel._kernelSession,
           username: '',
           date: new Date().toISOString(),
@@ -66,7 +66,7 @@ export function prepareToSay(): void {
 
 declare global {
   interface Window {
-    greenllmSay: (contents: readonly unknown[]) => void;
+    greenllmSay: (contents: readonly unknown[], type?: string) => void;
   }
 }
 
