@@ -43,7 +43,7 @@ UNIT_AND_LIMIT: dict[str, tuple[str, float | None]] = {
 """Of each figure; None: only to compare with."""
 
 NOTES = {
-    "scripting a frame, p95": "processor time of scripts from one message to the next, beyond that of a message not ours",
+    "scripting a frame, p95": "processor time of scripts between two messages, beyond that of a message not ours",
     "share of a core, seen": f"main thread, beyond as many messages that are not ours; {GPUS} GPUs, an hour of history",
     "share of a core, hidden": "the same with another panel in front",
     "heap, growth in an hour": "after garbage collection, from the first to the second hour",
