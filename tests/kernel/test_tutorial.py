@@ -19,6 +19,8 @@ from greenllm_kernel.quantities import Provenance
 
 TUTORIAL = Path(__file__).parents[2] / "notebooks" / "01-measure.ipynb"
 MEASURED = ["imports", "tokenize", "train", "evaluate", "one by one", "one batch", "write"]
+TORCHAO = re.compile(r"torchao/_C|torch/utils/_pytree\.py.*is an Enum subclass")
+"""What torchao says when Transformers imports it, where it is installed: the tutorial neither needs nor uses it."""
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs the extra: pip install .[llm]")
 
@@ -123,5 +125,6 @@ def test_the_hottest_cell_is_named_and_the_power_plotted(tutorial: Tutorial) -> 
 
 def test_nothing_warns(tutorial: Tutorial) -> None:
     outputs = [output for cell in tutorial.cells.values() for output in cell.outputs]
+    said = [line for output in outputs if output.get("name") == "stderr" for line in output.text.splitlines()]
 
-    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    assert [line for line in said if not TORCHAO.search(line)] == []

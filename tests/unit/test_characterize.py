@@ -191,7 +191,7 @@ def test_one_channel_does_not_take_the_others_time() -> None:
     assert time.monotonic() - began < 3.0
     assert of_slow.counter is not None and of_slow.counter.period_s == pytest.approx(0.1, rel=0.05)
     assert of_fast.counter is not None and of_fast.counter.period_s == pytest.approx(0.001, rel=0.1)
-    assert of_fast.reads > 10 * of_slow.reads
+    assert of_fast.reads > 2 * 1.2 / 0.001  # twice in each refresh, although the slow one is read beside it
 
 
 def test_a_meter_that_hangs_ends_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from greenllm_kernel.accounting.repeats import Repeat
 from greenllm_kernel.metering import window
 from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.profiles import Constant
-from greenllm_kernel.metering.tracing import trace
+from greenllm_kernel.metering.tracing import line
 from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.metering.window import Draw
 from greenllm_kernel.notebook.energyit_arguments import energyit_options
@@ -271,7 +271,7 @@ def test_a_meter_that_fails_on_the_way_makes_the_energy_unavailable(start) -> No
 
 
 def test_a_repeat_of_minutes_keeps_its_opening_edge(start, monkeypatch) -> None:
-    monkeypatch.setattr(trace, "KEPT_KNOTS", 15)  # one and a half seconds, in place of two and a half minutes
+    monkeypatch.setattr(line, "KEPT_KNOTS", 15)  # one and a half seconds, in place of two and a half minutes
     monkeypatch.setattr(window, "KEEP_EDGE_AFTER_S", 0.4)
     monkeypatch.setattr(repeats_module, "KEEP_EVERY_S", 0.1)
     session, _ = start(VirtualMeter([gpu(Constant(100.0), "gpu:0")]))
