@@ -30,7 +30,7 @@ export const test = galata.extend({
   // Mocked kernels and sessions do not survive a restart of the kernel.
   kernels: null as never,
   sessions: null as never,
-  page: async ({ page }, use) => {
+  page: async ({ page, tmpPath }, use) => {
     const errors: string[] = [];
     page.on('console', message => {
       const text = message.text();
@@ -44,7 +44,7 @@ export const test = galata.extend({
       }
     });
     await use(page);
-    await shutDownKernels(page);
+    await shutDownKernels(page, tmpPath);
     expect(errors).toEqual([]);
   }
 });
@@ -215,12 +215,14 @@ export function amount(text: string): number {
   return found ? Number(found[1]) * (factors[found[2] ?? ''] ?? NaN) : NaN;
 }
 
-async function shutDownKernels(page: Lab): Promise<void> {
+/** Shut down the kernels of the notebooks in this folder: other tests may run beside this one. */
+async function shutDownKernels(page: Lab, folder: string): Promise<void> {
   const { request } = page.context();
   const base = await page.evaluate(() => window.location.origin);
   const response = await request.get(`${base}/api/sessions`);
-  const sessions = (await response.json()) as { id: string }[];
-  await Promise.all(sessions.map(({ id }) => request.delete(`${base}/api/sessions/${id}`)));
+  const sessions = (await response.json()) as { id: string; path: string }[];
+  const own = sessions.filter(({ path }) => path.startsWith(folder));
+  await Promise.all(own.map(({ id }) => request.delete(`${base}/api/sessions/${id}`)));
 }
 
 export function notebookOf(

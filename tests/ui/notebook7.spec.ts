@@ -21,8 +21,9 @@ test.beforeEach(({ page }) => {
 
 test.afterEach(async ({ request }) => {
   const response = await request.get('/api/sessions');
-  const sessions = (await response.json()) as { id: string }[];
-  await Promise.all(sessions.map(({ id }) => request.delete(`/api/sessions/${id}`)));
+  const sessions = (await response.json()) as { id: string; path: string }[];
+  const own = sessions.filter(({ path }) => path === PATH);
+  await Promise.all(own.map(({ id }) => request.delete(`/api/sessions/${id}`)));
   await request.delete(`/api/contents/${PATH}`);
   expect(errors.filter(text => /greenllm/i.test(text))).toEqual([]);
 });
