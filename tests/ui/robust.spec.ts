@@ -139,7 +139,8 @@ test('a server that goes away and comes back', async ({ browser }) => {
     await server.start();
     await dismissDialogs(page);
     await expect(panel.locator('.greenllm-State')).toBeVisible({ timeout: 90_000 });
-    await startKernel(page);
+    // JupyterLab must first find out that the session of before is gone.
+    await expect(() => startKernel(page)).toPass({ timeout: 60_000 });
     await expect(stateOf(panel, 'not measured')).toBeVisible({ timeout: 30_000 });
     await runCell(page, 0);
     await runCell(page, 2);
