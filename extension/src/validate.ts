@@ -49,85 +49,126 @@ export function asRecord(data: unknown): EnergyRecord | null {
 
 /** What is wrong with `data` as the named definition of the schema: the first thing found, or null. */
 export function problemWith(data: unknown, definition: string): string | null {
-  const schema = DEFINITIONS[definition];
-  if (!schema) {
-    throw new Error(`The message schema has no definition "${definition}".`);
-  }
-  return check(data, schema, '$');
+  const problem = definitionOf(definition)(data);
+  return problem === null ? null : `$${problem}`;
 }
 
-type Keyword = (data: unknown, argument: never, schema: Schema, path: string) => string | null;
+/** What is wrong, beginning with where within the data at hand ("[0].label: is too long"); null: nothing. */
+type Check = (data: unknown) => string | null;
+
+type Keyword = (argument: never, schema: Schema) => Check;
+
+/** The checks of definitions, made once: messages come 4 times a second. */
+const made = new Map<string, Check>();
+
+function definitionOf(name: string): Check {
+  const known = made.get(name);
+  if (known) {
+    return known;
+  }
+  const schema = Object.hasOwn(DEFINITIONS, name) ? DEFINITIONS[name] : undefined;
+  if (!schema) {
+    throw new Error(`The message schema has no definition "${name}".`);
+  }
+  const check = checkOf(schema);
+  made.set(name, check);
+  return check;
+}
 
 const KEYWORDS: Readonly<Record<string, Keyword>> = {
-  $ref: (data, argument: string, _, path) => {
-    const target = DEFINITIONS[argument.slice('#/$defs/'.length)];
-    return target ? check(data, target, path) : `${path}: ${argument} leads nowhere`;
+  // Looked up when it is needed: a definition may lead back to itself.
+  $ref: (argument: string) => data => definitionOf(argument.slice('#/$defs/'.length))(data),
+  allOf: (argument: Schema[]) => all(argument.map(checkOf)),
+  oneOf: (argument: Schema[]) => {
+    const forms = argument.map(checkOf);
+    return data => {
+      const matching = forms.filter(fits => fits(data) === null).length;
+      return matching === 1 ? null : `: fits ${matching} of ${forms.length} forms`;
+    };
   },
-  allOf: (data, argument: Schema[], _, path) => firstProblem(argument, s => check(data, s, path)),
-  oneOf: (data, argument: Schema[], _, path) => {
-    const matching = argument.filter(s => check(data, s, path) === null).length;
-    return matching === 1 ? null : `${path}: fits ${matching} of ${argument.length} forms`;
+  const: (argument: unknown) => data =>
+    data === argument ? null : `: is not ${JSON.stringify(argument)}`,
+  enum: (argument: unknown[]) => data =>
+    argument.includes(data) ? null : `: is none of ${JSON.stringify(argument)}`,
+  type: (argument: string | string[]) => {
+    const types = [argument].flat();
+    return data => (types.some(type => isOfType(data, type)) ? null : `: is not ${types.join()}`);
   },
-  const: (data, argument: unknown, _, path) =>
-    data === argument ? null : `${path}: is not ${JSON.stringify(argument)}`,
-  enum: (data, argument: unknown[], _, path) =>
-    argument.includes(data) ? null : `${path}: is none of ${JSON.stringify(argument)}`,
-  type: (data, argument: string | string[], _, path) =>
-    [argument].flat().some(type => isOfType(data, type)) ? null : `${path}: is not ${argument}`,
-  minimum: (data, argument: number, _, path) =>
-    typeof data === 'number' && data < argument ? `${path}: is below ${argument}` : null,
-  maximum: (data, argument: number, _, path) =>
-    typeof data === 'number' && data > argument ? `${path}: is above ${argument}` : null,
-  maxLength: (data, argument: number, _, path) =>
-    typeof data === 'string' && Array.from(data).length > argument ? `${path}: is too long` : null,
-  minItems: (data, argument: number, _, path) =>
-    Array.isArray(data) && data.length < argument ? `${path}: has too few items` : null,
-  maxItems: (data, argument: number, _, path) =>
-    Array.isArray(data) && data.length > argument ? `${path}: has too many items` : null,
-  items: (data, argument: Schema, _, path) =>
-    Array.isArray(data)
-      ? firstProblem(data, (item, index) => check(item, argument, `${path}[${index}]`))
+  minimum: (argument: number) => data =>
+    typeof data === 'number' && data < argument ? `: is below ${argument}` : null,
+  maximum: (argument: number) => data =>
+    typeof data === 'number' && data > argument ? `: is above ${argument}` : null,
+  maxLength: (argument: number) => data =>
+    // Characters are counted only where there may be too many: each is one or two of a string's units.
+    typeof data === 'string' && data.length > argument && Array.from(data).length > argument
+      ? ': is too long'
       : null,
-  required: (data, argument: string[], _, path) =>
+  minItems: (argument: number) => data =>
+    Array.isArray(data) && data.length < argument ? ': has too few items' : null,
+  maxItems: (argument: number) => data =>
+    Array.isArray(data) && data.length > argument ? ': has too many items' : null,
+  items: (argument: Schema) => {
+    const check = checkOf(argument);
+    return data =>
+      Array.isArray(data) ? firstProblem(data, (item, index) => within(index, check(item))) : null;
+  },
+  required: (argument: string[]) => data =>
     isObject(data)
-      ? firstProblem(argument, key => (Object.hasOwn(data, key) ? null : `${path}.${key}: missing`))
+      ? firstProblem(argument, key => (Object.hasOwn(data, key) ? null : `.${key}: missing`))
       : null,
-  properties: (data, argument: Record<string, Schema>, _, path) =>
-    isObject(data)
-      ? firstProblem(Object.entries(argument), ([key, schema]) =>
-          Object.hasOwn(data, key) ? check(data[key], schema, `${path}.${key}`) : null
-        )
-      : null,
-  additionalProperties: (data, argument: Schema | false, schema, path) => {
-    if (!isObject(data)) {
-      return null;
-    }
-    const known = schema.properties ?? {};
-    const others = Object.keys(data).filter(key => !Object.hasOwn(known, key));
-    return firstProblem(others, key =>
-      argument ? check(data[key], argument, `${path}.${key}`) : `${path}.${key}: unknown`
-    );
+  properties: (argument: Record<string, Schema>) => {
+    const checks = Object.entries(argument).map(([key, schema]) => [key, checkOf(schema)] as const);
+    return data =>
+      isObject(data)
+        ? firstProblem(checks, ([key, check]) =>
+            Object.hasOwn(data, key) ? within(key, check(data[key])) : null
+          )
+        : null;
   },
-  description: () => null,
-  title: () => null
+  additionalProperties: (argument: Schema | false, schema) => {
+    const known = new Set(Object.keys(schema.properties ?? {}));
+    const check: Check = argument ? checkOf(argument) : () => ': unknown';
+    return data =>
+      isObject(data)
+        ? firstProblem(Object.keys(data), key =>
+            known.has(key) ? null : within(key, check(data[key]))
+          )
+        : null;
+  },
+  description: () => () => null,
+  title: () => () => null
 };
 
-function check(data: unknown, schema: Schema, path: string): string | null {
-  return firstProblem(Object.entries(schema), ([keyword, argument]) => {
-    const test = KEYWORDS[keyword];
-    if (!test) {
-      throw new Error(`The message schema uses "${keyword}", which this check does not know.`);
-    }
-    return test(data, argument as never, schema, path);
-  });
+function checkOf(schema: Schema): Check {
+  return all(
+    Object.entries(schema).map(([keyword, argument]) => {
+      const make = KEYWORDS[keyword];
+      if (!make) {
+        throw new Error(`The message schema uses "${keyword}", which this check does not know.`);
+      }
+      return make(argument as never, schema);
+    })
+  );
+}
+
+function all(checks: readonly Check[]): Check {
+  const [only, ...others] = checks;
+  return only && others.length === 0 ? only : data => firstProblem(checks, check => check(data));
+}
+
+function within(key: string | number, problem: string | null): string | null {
+  if (problem === null) {
+    return null;
+  }
+  return typeof key === 'number' ? `[${key}]${problem}` : `.${key}${problem}`;
 }
 
 function firstProblem<T>(
   items: readonly T[],
   test: (item: T, index: number) => string | null
 ): string | null {
-  for (const [index, item] of items.entries()) {
-    const problem = test(item, index);
+  for (let index = 0; index < items.length; index++) {
+    const problem = test(items[index] as T, index);
     if (problem !== null) {
       return problem;
     }
