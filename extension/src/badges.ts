@@ -39,6 +39,8 @@ export class NotebookBadges implements IDisposable {
   private readonly _drawn = new WeakMap<Cell, Drawn>();
   private readonly _pace: Pace;
   private _manner = 0;
+  /** Of which state of the stream's cells the badges were drawn last. */
+  private _drawnOf = '';
   private _isDisposed = false;
 
   constructor(private readonly options: NotebookBadgesOptions) {
@@ -48,7 +50,7 @@ export class NotebookBadges implements IDisposable {
       isSeen: () => notebook.isVisible,
       every_ms: () => preferences.current.refreshMs
     });
-    stream.changed.connect(this._onChanged, this);
+    stream.changed.connect(this._onStreamChanged, this);
     preferences.changed.connect(this._onPreferencesChanged, this);
     notebook.content.cellInViewportChanged.connect(this._onChanged, this);
     notebook.content.modelContentChanged.connect(this._onChanged, this);
@@ -71,6 +73,13 @@ export class NotebookBadges implements IDisposable {
     this._pace.request();
   }
 
+  /** Most of what a stream tells is not of cells. */
+  private _onStreamChanged(): void {
+    if (this._cellsState() !== this._drawnOf) {
+      this._pace.request();
+    }
+  }
+
   private _onPreferencesChanged(): void {
     this._manner += 1;
     this._pace.request(true);
@@ -78,6 +87,7 @@ export class NotebookBadges implements IDisposable {
 
   private _draw(): void {
     let drawn = 0;
+    this._drawnOf = this._cellsState();
     for (const cell of this.options.notebook.content.widgets) {
       if (drawn === MOST_AT_ONCE) {
         this._pace.request(true);
@@ -105,7 +115,8 @@ export class NotebookBadges implements IDisposable {
     if (!drawn) {
       const input = cell.node.querySelector(INPUT);
       if (!input) {
-        // Not in the page yet: it tells when it is.
+        // Not in the page yet: it tells when it is, and is looked for with the next message, too.
+        this._drawnOf = '';
         return false;
       }
       input.append(node);
@@ -113,6 +124,11 @@ export class NotebookBadges implements IDisposable {
     writeBadge(node, subject, trans, preferences.current.energyUnit);
     this._drawn.set(cell, { node, subject, manner: this._manner });
     return true;
+  }
+
+  private _cellsState(): string {
+    const { session } = this.options.stream;
+    return session ? `${session.id} ${session.cellsRevision}` : 'none';
   }
 
   /** What the kernel knows of the cell; else what the notebook has kept of an earlier session. */

@@ -32,6 +32,7 @@ export class EnergySession {
     this._heard_ms = now();
   }
 
+  /** The first that says what the latest says. */
   get hello(): HelloMessage | null {
     return this._hello;
   }
@@ -105,7 +106,8 @@ export class EnergySession {
   private _keep(message: Exclude<StreamMessage, PowerMessage>): void {
     switch (message.kind) {
       case 'hello':
-        this._hello = message;
+        // Mostly it says the same again: what was drawn of it then stands.
+        this._hello = this._hello && isSameHello(this._hello, message) ? this._hello : message;
         break;
       case 'totals':
         this._totals = message;
@@ -148,4 +150,10 @@ export class EnergySession {
     this._lastSeq.set(subject, message.seq);
     return true;
   }
+}
+
+/** Whether they say the same, apart from when. */
+function isSameHello(a: HelloMessage, b: HelloMessage): boolean {
+  const { seq, at_ms } = a;
+  return JSON.stringify(a) === JSON.stringify({ ...b, seq, at_ms });
 }

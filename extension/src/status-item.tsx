@@ -22,19 +22,30 @@ export interface StatusItemOptions {
   open: () => void;
 }
 
+/** It is read in passing, ms. */
+const SHORTEST_MS = 1000;
+
+/** Draws only what differs from what stands there: it is there whatever else the user looks at. */
 export class StatusItem extends ReactWidget {
   private readonly _activeChanged = new Signal<this, void>(this);
   private readonly _pace: Pace;
   private _isActive = false;
+  /** What was drawn last, and of which session. */
+  private _drawn: Status | null = null;
+  private _drawnOf: EnergySession | null = null;
 
   constructor(private readonly options: StatusItemOptions) {
     super();
     const { streams, preferences } = options;
     this.addClass('greenllm-StatusItem');
     this._pace = new Pace({
-      draw: () => this.update(),
+      draw: () => {
+        if (!isSame(this._read(), this._drawn)) {
+          this.update();
+        }
+      },
       isSeen: () => this._isActive && this.isAttached,
-      every_ms: () => preferences.current.refreshMs
+      every_ms: () => Math.max(preferences.current.refreshMs, SHORTEST_MS)
     });
     streams.changed.connect(this._onChanged, this);
     preferences.changed.connect(() => this._pace.request(true));
@@ -56,13 +67,13 @@ export class StatusItem extends ReactWidget {
   }
 
   protected override render(): React.JSX.Element | null {
-    const { streams, preferences, trans, open } = this.options;
-    const session = streams.current?.session;
-    if (!session) {
+    const { streams, open } = this.options;
+    this._drawn = this._read();
+    this._drawnOf = streams.current?.session ?? null;
+    if (!this._drawn) {
       return null;
     }
-    this._pace.requestIn(changesIn_s(session));
-    const { text, detail, budget } = statusOf(session, preferences.current, trans);
+    const { text, detail, budget } = this._drawn;
     return (
       <button
         className="greenllm-StatusItem-button"
@@ -77,16 +88,29 @@ export class StatusItem extends ReactWidget {
     );
   }
 
+  /** What there is to show now; asks to be drawn again when time alone changes it. */
+  private _read(): Status | null {
+    const { streams, preferences, trans } = this.options;
+    const session = streams.current?.session;
+    this._pace.requestIn(session ? changesIn_s(session) : null);
+    return session ? statusOf(session, preferences.current, trans) : null;
+  }
+
   private _onChanged(): void {
-    const facts = this.options.streams.current?.facts ?? null;
+    const { current } = this.options.streams;
+    const facts = current?.facts ?? null;
     const state = panelState(facts);
     const isActive = state === 'measured' || state === 'stale';
     if (isActive !== this._isActive) {
       this._isActive = isActive;
       this._activeChanged.emit();
     }
-    this._pace.request();
+    this._pace.request((current?.session ?? null) !== this._drawnOf);
   }
+}
+
+function isSame(a: Status | null, b: Status | null): boolean {
+  return a?.text === b?.text && a?.detail === b?.detail && a?.budget === b?.budget;
 }
 
 interface Status {

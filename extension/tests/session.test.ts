@@ -35,6 +35,17 @@ describe('a session', () => {
     expect(session.history.recent.time_s[0]).toBe(3);
   });
 
+  it('keeps the description of what measures until another one comes', () => {
+    const session = new EnergySession(SESSION);
+    session.accept(hello({ seq: 1 }));
+    const first = session.hello;
+    session.accept(hello({ seq: 2, at_ms: 9_000 }));
+    expect(session.hello).toBe(first);
+    session.accept(hello({ seq: 3, warnings: ['a sensor is gone'] }));
+    expect(session.hello?.warnings).toEqual(['a sensor is gone']);
+    expect(session.accept(hello({ seq: 2 }))).toBe(false);
+  });
+
   it('ignores messages of another session in a snapshot', () => {
     const session = new EnergySession(SESSION);
     session.acceptSnapshot([hello({ session_id: 'other' })]);

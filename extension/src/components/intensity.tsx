@@ -9,7 +9,8 @@ import { FigureText } from './figure';
 /** What a provider calls the place where none is known. */
 const WORLD = 'world';
 
-export function Intensity({ hello }: { hello: HelloMessage }): React.JSX.Element | null {
+/** Drawn again only when the kernel says something new. */
+export const Intensity = React.memo(function Intensity({ hello }: { hello: HelloMessage }) {
   const { trans } = useEnvironment();
   const { intensity, ready } = hello;
   if (!intensity && !ready) {
@@ -32,7 +33,7 @@ export function Intensity({ hello }: { hello: HelloMessage }): React.JSX.Element
       )}
     </section>
   );
-}
+});
 
 function Source({ intensity }: { intensity: CarbonIntensity }): React.JSX.Element {
   const { trans } = useEnvironment();

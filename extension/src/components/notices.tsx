@@ -1,4 +1,7 @@
-/** What else the user should know: estimates only, measuring off, warnings, meters that cannot work. */
+/**
+ * What else the user should know: estimates only, measuring off, warnings, meters that cannot work. Drawn
+ * again only when the kernel says something new of them.
+ */
 import * as React from 'react';
 import type { HelloMessage } from '../messages';
 import { useEnvironment } from './environment';
@@ -7,8 +10,9 @@ import { useEnvironment } from './environment';
 const ENERGY_ON = '%energy on';
 
 /** A banner where every figure is a model's. It blocks nothing. */
-export function EstimatesNotice({ hello }: { hello: HelloMessage }): React.JSX.Element {
+export const EstimatesNotice = React.memo(function EstimatesNotice(props: { hello: HelloMessage }) {
   const { trans } = useEnvironment();
+  const { hello } = props;
   return (
     <aside className="greenllm-Notice" data-notice="estimates">
       <strong>{trans.__('No sensor: estimates')}</strong>
@@ -25,7 +29,7 @@ export function EstimatesNotice({ hello }: { hello: HelloMessage }): React.JSX.E
       )}
     </aside>
   );
-}
+});
 
 export function MeasuringOffNotice(): React.JSX.Element {
   const { trans } = useEnvironment();
@@ -37,8 +41,9 @@ export function MeasuringOffNotice(): React.JSX.Element {
   );
 }
 
-export function Warnings({ warnings }: { warnings: readonly string[] }): React.JSX.Element | null {
+export const Warnings = React.memo(function Warnings(props: { warnings: readonly string[] }) {
   const { trans } = useEnvironment();
+  const { warnings } = props;
   if (warnings.length === 0) {
     return null;
   }
@@ -51,10 +56,13 @@ export function Warnings({ warnings }: { warnings: readonly string[] }): React.J
       </ul>
     </aside>
   );
-}
+});
 
 /** The foot of the panel: meters that cannot work here, and the versions at work. */
-export function Meters(props: { hello: HelloMessage; isListed: boolean }): React.JSX.Element {
+export const Meters = React.memo(function Meters(props: {
+  hello: HelloMessage;
+  isListed: boolean;
+}) {
   const { trans } = useEnvironment();
   const { hello, isListed } = props;
   return (
@@ -74,7 +82,7 @@ export function Meters(props: { hello: HelloMessage; isListed: boolean }): React
       <p className="greenllm-Note">{trans.__('GreenLLM %1 on %2', hello.version, hello.host)}</p>
     </div>
   );
-}
+});
 
 function UnusableMeters({ hello }: { hello: HelloMessage }): React.JSX.Element {
   return (

@@ -7,7 +7,8 @@ import { useEnvironment } from './environment';
 /** What the kernel calls all the stages that did not fit. */
 const THE_REST = '…';
 
-export function Stages(props: { stages: readonly StageTotals[] }): React.JSX.Element | null {
+/** Drawn again only with new totals. */
+export const Stages = React.memo(function Stages(props: { stages: readonly StageTotals[] }) {
   const { stages } = props;
   const { trans } = useEnvironment();
   if (stages.every(({ stage }) => stage === null)) {
@@ -37,4 +38,4 @@ export function Stages(props: { stages: readonly StageTotals[] }): React.JSX.Ele
       </ul>
     </section>
   );
-}
+});

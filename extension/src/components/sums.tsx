@@ -43,7 +43,7 @@ export function Sums({ session }: SumsProps): React.JSX.Element | null {
   );
 }
 
-function SumItem({ name, sum }: { name: string; sum: HistorySum }): React.JSX.Element {
+const SumItem = React.memo(function SumItem({ name, sum }: { name: string; sum: HistorySum }) {
   const { trans } = useEnvironment();
   return (
     <li>
@@ -57,7 +57,7 @@ function SumItem({ name, sum }: { name: string; sum: HistorySum }): React.JSX.El
       )}
     </li>
   );
-}
+});
 
 function isElsewhere(history: History, session: NonNullable<SumsProps['session']>): boolean {
   const isListed = history.sessions.some(({ session_id }) => session_id === session.id);

@@ -19,7 +19,8 @@ export interface TotalsProps {
   hello: HelloMessage | null;
 }
 
-export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
+/** Drawn again only when the sums have changed, not with every message. */
+export const Totals = React.memo(function Totals({ totals, hello }: TotalsProps) {
   const { trans, preferences } = useEnvironment();
   const unit = preferences.energyUnit;
   const energy = formatEnergy(totals.energy_j, totals.interval_j, trans, unit);
@@ -121,7 +122,7 @@ export function Totals({ totals, hello }: TotalsProps): React.JSX.Element {
       )}
     </div>
   );
-}
+});
 
 function missing(ids: readonly string[], hello: HelloMessage | null): string[] {
   const labels = new Map(hello?.channels.map(channel => [channel.id, channel.label]));
