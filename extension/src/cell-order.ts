@@ -38,39 +38,48 @@ export class CellOrder {
   }
 
   private _holds(cells: Cells, places: Places): boolean {
-    let last: CellMessage | undefined;
+    let last: Standing | undefined;
     for (const id of this._ids) {
       const cell = cells.get(id);
-      if (!cell || (last && compare(last, cell, places, this._sorting) > 0)) {
+      const next = cell && standingOf(cell, places, this._sorting.by);
+      if (!next || (last && compare(last, next, this._sorting) > 0)) {
         return false;
       }
-      last = cell;
+      last = next;
     }
     return true;
   }
 }
 
 function sorted(cells: Cells, places: Places, sorting: Sorting): string[] {
-  return [...cells.values()]
-    .sort((a, b) => compare(a, b, places, sorting))
-    .map(cell => cell.cell_id);
+  return Array.from(cells.values(), cell => standingOf(cell, places, sorting.by))
+    .sort((a, b) => compare(a, b, sorting))
+    .map(({ id }) => id);
+}
+
+/** What decides where a cell stands: found once for each, not at each comparison. */
+interface Standing {
+  readonly id: string;
+  readonly key: Quantity;
+  readonly place: Quantity;
+}
+
+function standingOf(cell: CellMessage, places: Places, by: SortColumn): Standing {
+  const place = placeOf(cell, places);
+  return { id: cell.cell_id, key: by === 'notebook' ? place : sortKey(cell, by), place };
 }
 
 /** What is not known comes last in either direction; equals stand as in the notebook. */
-function compare(a: CellMessage, b: CellMessage, places: Places, sorting: Sorting): number {
-  const keyed = (cell: CellMessage) => sortKey(cell, places, sorting.by);
-  const inOrder = differ(keyed(a), keyed(b), sorting.isDescending ? -1 : 1);
-  return inOrder || differ(placeOf(a, places), placeOf(b, places), 1);
+function compare(a: Standing, b: Standing, { isDescending }: Sorting): number {
+  return differ(a.key, b.key, isDescending ? -1 : 1) || differ(a.place, b.place, 1);
 }
 
 function differ(a: Quantity, b: Quantity, sign: 1 | -1): number {
   return a === null || b === null ? Number(a === null) - Number(b === null) : sign * (a - b);
 }
 
-function sortKey(cell: CellMessage, places: Places, by: SortColumn): Quantity {
+function sortKey(cell: CellMessage, by: Exclude<SortColumn, 'notebook'>): Quantity {
   switch (by) {
-    case 'notebook':
-      return placeOf(cell, places);
     case 'energy':
       return cell.energy_j;
     case 'emissions':

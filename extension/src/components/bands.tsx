@@ -29,10 +29,19 @@ export interface BandsProps {
 }
 
 export function Bands(props: BandsProps): React.JSX.Element | null {
-  const { trans, actions } = useEnvironment();
+  const { trans } = useEnvironment();
   const { bands, more, span, marked, onMark } = props;
   const [current, setCurrent] = React.useState<string | null>(null);
   const buttons = React.useRef(new Map<string, HTMLButtonElement>());
+  const latest = React.useRef(bands);
+  latest.current = bands;
+  const onMove = React.useCallback((event: React.KeyboardEvent, index: number) => {
+    const target = latest.current[targetOf(event.key, index, latest.current.length)];
+    if (target) {
+      event.preventDefault();
+      buttons.current.get(target.run.run_id)?.focus();
+    }
+  }, []);
   if (bands.length === 0) {
     return null;
   }
@@ -40,13 +49,6 @@ export function Bands(props: BandsProps): React.JSX.Element | null {
   const entry = bands.some(({ run }) => run.run_id === current)
     ? current
     : (bands.at(-1)?.run.run_id ?? null);
-  const move = (event: React.KeyboardEvent, index: number) => {
-    const target = bands[targetOf(event.key, index, bands.length)];
-    if (target) {
-      event.preventDefault();
-      buttons.current.get(target.run.run_id)?.focus();
-    }
-  };
   return (
     <div
       className="greenllm-Bands"
@@ -55,35 +57,19 @@ export function Bands(props: BandsProps): React.JSX.Element | null {
       data-lanes={lanes}
     >
       {bands.map(({ run, span: seen, lane }, index) => (
-        <button
+        <BandButton
           key={run.run_id}
-          ref={node => {
-            if (node) {
-              buttons.current.set(run.run_id, node);
-            } else {
-              buttons.current.delete(run.run_id);
-            }
-          }}
-          className="greenllm-Band"
-          data-lane={lane}
-          data-running={run.to_s === null}
-          data-marked={run.run_id === marked}
-          tabIndex={run.run_id === entry ? 0 : -1}
-          title={bandText(run, trans)}
-          aria-label={bandText(run, trans)}
-          style={placeOf(seen, span)}
-          onClick={() => actions.goToCell(run.cell_id)}
-          onKeyDown={event => move(event, index)}
-          onFocus={() => {
-            setCurrent(run.run_id);
-            onMark(run.run_id);
-          }}
-          onBlur={() => onMark(null)}
-          onMouseEnter={() => onMark(run.run_id)}
-          onMouseLeave={() => onMark(null)}
-        >
-          {run.name}
-        </button>
+          run={run}
+          lane={lane}
+          {...placeOf(seen, span)}
+          isMarked={run.run_id === marked}
+          isTabStop={run.run_id === entry}
+          index={index}
+          buttons={buttons.current}
+          onMove={onMove}
+          onFocus={setCurrent}
+          onMark={onMark}
+        />
       ))}
       {more > 0 && (
         <span className="greenllm-Bands-more">
@@ -93,6 +79,66 @@ export function Bands(props: BandsProps): React.JSX.Element | null {
     </div>
   );
 }
+
+interface BandButtonProps {
+  run: RunSpan;
+  lane: number;
+  /** Where it stands, of the whole width. */
+  left: string;
+  width: string;
+  isMarked: boolean;
+  /** Whether the tab key leads here; arrow keys lead to the others. */
+  isTabStop: boolean;
+  index: number;
+  /** All of them, by run. */
+  buttons: Map<string, HTMLButtonElement>;
+  onMove: (event: React.KeyboardEvent, index: number) => void;
+  onFocus: (run_id: string) => void;
+  onMark: (run_id: string | null) => void;
+}
+
+/** Its words are made once, and it is drawn again only when it has moved by what can be seen. */
+const BandButton = React.memo(function BandButton(props: BandButtonProps) {
+  const { trans, actions } = useEnvironment();
+  const { run, lane, left, width, isMarked, isTabStop, index, buttons, onMove, onFocus, onMark } =
+    props;
+  const { run_id, cell_id } = run;
+  const text = React.useMemo(() => bandText(run, trans), [run, trans]);
+  const keep = React.useCallback(
+    (node: HTMLButtonElement | null) => {
+      if (node) {
+        buttons.set(run_id, node);
+      } else {
+        buttons.delete(run_id);
+      }
+    },
+    [buttons, run_id]
+  );
+  return (
+    <button
+      ref={keep}
+      className="greenllm-Band"
+      data-lane={lane}
+      data-running={run.to_s === null}
+      data-marked={isMarked}
+      tabIndex={isTabStop ? 0 : -1}
+      title={text}
+      aria-label={text}
+      style={{ left, width }}
+      onClick={() => actions.goToCell(cell_id)}
+      onKeyDown={event => onMove(event, index)}
+      onFocus={() => {
+        onFocus(run_id);
+        onMark(run_id);
+      }}
+      onBlur={() => onMark(null)}
+      onMouseEnter={() => onMark(run_id)}
+      onMouseLeave={() => onMark(null)}
+    >
+      {run.name}
+    </button>
+  );
+});
 
 /** "[5] train(model), 12:30:05 to 12:30:20". */
 export function bandText(
@@ -131,7 +177,7 @@ export function bandsOf(runs: readonly RunSpan[], [from_s, to_s]: Span, now_s: n
     });
 }
 
-function placeOf([from_s, to_s]: Span, [first_s, last_s]: Span): React.CSSProperties {
+function placeOf([from_s, to_s]: Span, [first_s, last_s]: Span): { left: string; width: string } {
   const percent = (time_s: number) => (100 * time_s) / (last_s - first_s);
   return {
     left: `${percent(from_s - first_s).toFixed(2)}%`,

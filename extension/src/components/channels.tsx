@@ -18,8 +18,8 @@ export interface ChannelListProps {
 export function ChannelList({ session, state }: ChannelListProps): React.JSX.Element {
   const { trans } = useEnvironment();
   const channels = session.hello?.channels ?? [];
-  const styles = React.useMemo(() => lineStyles(channels), [session.hello]);
-  const names = React.useMemo(() => shortNames(channels, trans), [session.hello, trans]);
+  const styles = lineStyles(channels);
+  const names = shortNames(channels, trans);
   const power = state === 'live' ? session.power : null;
   return (
     <ul className="greenllm-Channels" aria-label={trans.__('Power of each part')}>
@@ -53,12 +53,12 @@ const ChannelRow = React.memo(function ChannelRow(props: ChannelRowProps) {
   const { trans } = useEnvironment();
   const { channel, name, line, power_w, utilization } = props;
   const provenance = channel.fault === null ? channel.provenance : 'unavailable';
+  const title = React.useMemo(
+    () => channel.fault ?? trans.__('%1, read by %2', channel.label, channel.meter),
+    [channel, trans]
+  );
   return (
-    <li
-      className="greenllm-Channel"
-      data-inside={channel.inside !== null}
-      title={channel.fault ?? trans.__('%1, read by %2', channel.label, channel.meter)}
-    >
+    <li className="greenllm-Channel" data-inside={channel.inside !== null} title={title}>
       <LineSwatch line={channel.fault === null ? line : undefined} />
       <span className="greenllm-Channel-label">
         <span className="greenllm-Channel-component">{name}</span> {channel.label}

@@ -7,8 +7,8 @@ import { clock } from './time-chart';
 
 export interface ChartToolsProps {
   view: ChartView;
-  /** What is shown now. */
-  span: Span;
+  /** What is shown now: read at a click, and so no cause to draw the buttons again. */
+  shown: React.RefObject<Span>;
   isStacked: boolean;
   isTable: boolean;
   onView: (action: ViewAction) => void;
@@ -20,9 +20,10 @@ const RANGES: readonly Range[] = ['minute', 'ten minutes', 'session'];
 /** Spans are short enough here to tell the seconds. */
 const WITH_SECONDS: Span = [0, 0];
 
-export function ChartTools(props: ChartToolsProps): React.JSX.Element {
+/** Drawn again only when something of them has changed, not with every message. */
+export const ChartTools = React.memo(function ChartTools(props: ChartToolsProps) {
   const { trans } = useEnvironment();
-  const { view, span, isStacked, isTable, onView } = props;
+  const { view, shown, isStacked, isTable, onView } = props;
   const isHeld = view.held !== null;
   return (
     <div className="greenllm-ChartTools">
@@ -44,7 +45,13 @@ export function ChartTools(props: ChartToolsProps): React.JSX.Element {
               ? trans.__('Follow the present again')
               : trans.__('Let the picture stand still; measuring goes on')
           }
-          onClick={() => onView(isHeld ? { kind: 'follow' } : { kind: 'hold', span })}
+          onClick={() => {
+            if (isHeld) {
+              onView({ kind: 'follow' });
+            } else if (shown.current) {
+              onView({ kind: 'hold', span: shown.current });
+            }
+          }}
         >
           {isHeld ? trans.__('Resume') : trans.__('Pause')}
         </button>
@@ -75,7 +82,7 @@ export function ChartTools(props: ChartToolsProps): React.JSX.Element {
       </p>
     </div>
   );
-}
+});
 
 function Toggle(props: {
   name: string;

@@ -37,6 +37,7 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
   const [grabbed, grab] = useGrabbed();
   const [host, width] = useWidth();
   const stack = React.useRef(new Stack());
+  const shown = React.useRef<Span | null>(null);
   const ids = { keys: React.useId(), sync: React.useId() };
 
   const { history } = session;
@@ -45,6 +46,7 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
   }
   const bounds: Span = [history.first_s, view.held?.[1] ?? history.last_s];
   const span = view.zoom ?? view.held ?? grabbed ?? rangeSpan(view.range, bounds);
+  shown.current = span;
   const table = history.tableFor(...span, Math.max(width - AXIS_WIDTH_PX - RIGHT_PX, 100));
   const brief = history.tableFor(...span, TABLE_POINTS);
   const channels = session.hello?.channels ?? [];
@@ -89,7 +91,7 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
     <div className="greenllm-Charts" ref={host}>
       <ChartTools
         view={view}
-        span={span}
+        shown={shown}
         isStacked={isStacked}
         isTable={isTable}
         onView={onView}

@@ -1,6 +1,7 @@
 /** How the chart draws each channel's line, and the small sample of it that serves as the legend. */
 import * as React from 'react';
 import type { ChannelDescription, Component } from '../messages';
+import { remembered } from '../remembered';
 
 export interface LineStyle {
   /** Name of the theme's variable. */
@@ -31,18 +32,20 @@ const DASHES: readonly (readonly number[])[] = [
 const WIDTHS: readonly number[] = [1.2, 2.2];
 
 /** The line of each channel: the colour says which component, dashes and width which one of it. */
-export function lineStyles(channels: readonly ChannelDescription[]): Map<string, LineStyle> {
-  const seen = new Map<Component, number>();
-  return new Map(
-    channels.map(({ id, component }) => {
-      const index = seen.get(component) ?? 0;
-      seen.set(component, index + 1);
-      const dash = DASHES[index % DASHES.length] ?? [];
-      const width = WIDTHS[Math.floor(index / DASHES.length) % WIDTHS.length] ?? 1.2;
-      return [id, { color: COLORS[component], dash, width }];
-    })
-  );
-}
+export const lineStyles = remembered(
+  (channels: readonly ChannelDescription[]): ReadonlyMap<string, LineStyle> => {
+    const seen = new Map<Component, number>();
+    return new Map(
+      channels.map(({ id, component }) => {
+        const index = seen.get(component) ?? 0;
+        seen.set(component, index + 1);
+        const dash = DASHES[index % DASHES.length] ?? [];
+        const width = WIDTHS[Math.floor(index / DASHES.length) % WIDTHS.length] ?? 1.2;
+        return [id, { color: COLORS[component], dash, width }];
+      })
+    );
+  }
+);
 
 export function LineSwatch({ line }: { line: LineStyle | undefined }): React.JSX.Element {
   return (

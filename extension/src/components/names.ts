@@ -1,6 +1,7 @@
 /** What the channels are called: in full, and in short where there is little room. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ChannelDescription, Component } from '../messages';
+import { remembered } from '../remembered';
 
 export function componentName(component: Component, trans: TranslationBundle): string {
   switch (component) {
@@ -21,7 +22,18 @@ export function componentName(component: Component, trans: TranslationBundle): s
 export function shortNames(
   channels: readonly ChannelDescription[],
   trans: TranslationBundle
-): Map<string, string> {
+): ReadonlyMap<string, string> {
+  return namesIn(trans)(channels);
+}
+
+const namesIn = remembered((trans: TranslationBundle) =>
+  remembered((channels: readonly ChannelDescription[]) => namesOf(channels, trans))
+);
+
+function namesOf(
+  channels: readonly ChannelDescription[],
+  trans: TranslationBundle
+): ReadonlyMap<string, string> {
   const seen = new Map<Component, number>();
   const count = (component: Component) => channels.filter(c => c.component === component).length;
   return new Map(
