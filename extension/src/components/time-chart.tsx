@@ -155,6 +155,13 @@ function optionsFor(
     grid: { stroke: color('--jp-border-color2'), width: 0.5 },
     ticks: { show: false }
   };
+  // Read now, not while drawing: that would have the browser work out the page's styles in every frame.
+  const marks: MarkColors = {
+    shade: color('--jp-brand-color1'),
+    limit: color('--jp-error-color1'),
+    name: color('--jp-ui-font-color1'),
+    halo: color('--jp-layout-color1')
+  };
   const { lines, width, height, syncKey } = latest.current;
   return {
     width,
@@ -190,8 +197,8 @@ function optionsFor(
     ],
     series: [{}, ...lines.map(line => seriesFor(line, color(line.color)))],
     hooks: {
-      drawClear: [chart => drawShades(chart, latest.current.shades, color('--jp-brand-color1'))],
-      draw: [chart => drawMarks(chart, latest.current, color, font)],
+      drawClear: [chart => drawShades(chart, latest.current.shades, marks.shade)],
+      draw: [chart => drawMarks(chart, latest.current, marks, font)],
       setCursor: [chart => latest.current.onHover(instantUnderPointer(chart))],
       setSelect: [chart => selectBy(chart, latest)]
     }
@@ -209,15 +216,23 @@ function seriesFor(line: ChartLine, stroke: string): uPlot.Series {
   };
 }
 
+/** Of what is drawn beside the lines; as the theme has them. */
+interface MarkColors {
+  readonly shade: string;
+  readonly limit: string;
+  readonly name: string;
+  readonly halo: string;
+}
+
 function drawMarks(
   chart: uPlot,
   { lines, limits }: TimeChartProps,
-  color: (name: string) => string,
+  colors: MarkColors,
   font: string
 ): void {
   const scaled = font.replace('10px', `${10 * pixelRatio(chart)}px`);
-  drawLimits(chart, limits, color('--jp-error-color1'), scaled);
-  drawNames(chart, lines, color('--jp-ui-font-color1'), color('--jp-layout-color1'), scaled);
+  drawLimits(chart, limits, colors.limit, scaled);
+  drawNames(chart, lines, colors.name, colors.halo, scaled);
 }
 
 function instantUnderPointer(chart: uPlot): number | null {
