@@ -8,7 +8,7 @@ import { Panel } from './components/panel';
 import { HostWatch, type Subject } from './host-watch';
 import { leafIcon } from './icon';
 import { LedgerModel } from './ledger';
-import { Pace } from './pace';
+import { drawNow, Pace } from './pace';
 import type { EnergyServer } from './server';
 import { changesIn_s, panelState, type PanelState } from './state';
 import type { INotebookStreams, IPreferences } from './tokens';
@@ -56,7 +56,7 @@ export class EnergyPanel extends ReactWidget {
       ledger: this._ledger
     };
     this._pace = new Pace({
-      draw: () => this.update(),
+      draw: () => drawNow(this),
       isSeen: () => this.isVisible,
       every_ms: () => preferences.current.refreshMs
     });

@@ -7,7 +7,7 @@ import { budgetState, type BudgetState } from './budget';
 import { powerStateName } from './components/power';
 import { figureText, formatEnergy, formatPercent, formatPower } from './format';
 import { leafIcon } from './icon';
-import { Pace } from './pace';
+import { drawNow, Pace } from './pace';
 import type { Preferences } from './preferences';
 import { weakest } from './provenance';
 import type { EnergySession } from './session';
@@ -41,7 +41,7 @@ export class StatusItem extends ReactWidget {
     this._pace = new Pace({
       draw: () => {
         if (!isSame(this._read(), this._drawn)) {
-          this.update();
+          drawNow(this);
         }
       },
       isSeen: () => this._isActive && this.isAttached,
