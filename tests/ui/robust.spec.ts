@@ -208,7 +208,7 @@ async function upload(
 
 /** What the panel says of energy, by cell and in all. */
 /** The figures once they have stayed as they are: the last run is settled, and its totals have come. */
-async function lastFiguresOf(page: AnyPage): Promise<string[]> {
+async function lastFiguresOf(page: Lab): Promise<string[]> {
   let figures = await figuresOf(page);
   await expect(async () => {
     const earlier = figures;
