@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from greenllm_kernel.accounting.energyit import energyit
     from greenllm_kernel.accounting.measure import measure
+    from greenllm_kernel.compression.deployment import deploy, load_deployed
     from greenllm_kernel.compression.folder.load import load_model
     from greenllm_kernel.compression.runner import compress
     from greenllm_kernel.notebook.widgets import CellEnergy, LivePower
@@ -22,7 +23,9 @@ __all__ = [
     "LivePower",
     "__version__",
     "compress",
+    "deploy",
     "energyit",
+    "load_deployed",
     "load_ipython_extension",
     "load_model",
     "measure",
@@ -73,7 +76,9 @@ _FOUND_IN = {
     "CellEnergy": "greenllm_kernel.notebook.widgets",
     "LivePower": "greenllm_kernel.notebook.widgets",
     "compress": "greenllm_kernel.compression.runner",
+    "deploy": "greenllm_kernel.compression.deployment",
     "energyit": "greenllm_kernel.accounting.energyit",
+    "load_deployed": "greenllm_kernel.compression.deployment",
     "load_model": "greenllm_kernel.compression.folder.load",
     "measure": "greenllm_kernel.accounting.measure",
 }

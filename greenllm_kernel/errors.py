@@ -47,3 +47,7 @@ class CompressionError(GreenLLMError):
 
 class ModelFolderError(GreenLLMError):
     """A model could not be saved to a folder, or loaded from it."""
+
+
+class DeploymentError(GreenLLMError):
+    """A model cannot be deployed in the way that was asked for, or what is deployed cannot do what is asked of it."""

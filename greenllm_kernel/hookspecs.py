@@ -11,6 +11,7 @@ import pluggy
 if TYPE_CHECKING:
     from greenllm_kernel.accounting.record import Record
     from greenllm_kernel.compression.compressor import Compressor
+    from greenllm_kernel.compression.runtime import Runtime
     from greenllm_kernel.configuration import Configuration
     from greenllm_kernel.metering.meter import Meter, UnusableMeter
     from greenllm_kernel.quantities import CarbonIntensity
@@ -37,6 +38,11 @@ def greenllm_carbon_intensity(place: str | None, at: datetime) -> CarbonIntensit
 @hookspec
 def greenllm_compressors() -> Sequence[type[Compressor]]:  # type: ignore[empty-body]
     """Return the classes of methods that compress models; each stands in recipes under its name."""
+
+
+@hookspec
+def greenllm_runtimes() -> Sequence[type[Runtime]]:  # type: ignore[empty-body]
+    """Return the classes of ways to deploy a model; each is known under its name."""
 
 
 @hookspec

@@ -65,6 +65,11 @@ class AppliedStep:
     history: Mapping[str, Any] | None = None
 
     @property
+    def earlier(self) -> AppliedStep:
+        """The same, as of an earlier session: with its history in place of what it cost in this one."""
+        return AppliedStep(self.step, self.metadata, history=self.to_dict())
+
+    @property
     def row(self) -> tuple[str, ...]:
         """What it made of the model and cost, in texts, one for each of :data:`COLUMNS`."""
         size, record = self.after, self.record
@@ -124,9 +129,10 @@ class CompressionResult:
         Raises:
             ModelFolderError: it cannot be saved there, and why. What was there is untouched.
         """
-        from greenllm_kernel.compression.folder.save import save
+        from greenllm_kernel.compression.folder.save import save_model
 
-        return save(self, Path(folder), tokenizer)
+        made = {key: value for key, value in self.to_dict().items() if key != "steps"}
+        return save_model(self.model, self.steps, made, Path(folder), tokenizer)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the model as JSON data."""

@@ -20,7 +20,7 @@ from greenllm_kernel.compression.calibration import Calibration
 from greenllm_kernel.compression.catalogue import Catalogue
 from greenllm_kernel.compression.checks import refusals_of
 from greenllm_kernel.compression.compressor import Batch, Context
-from greenllm_kernel.compression.folder.load import applied_steps, load_model
+from greenllm_kernel.compression.folder.load import STEPS_ATTRIBUTE, applied_steps, load_model
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.recipe import Recipe, Step
 from greenllm_kernel.compression.result import AppliedStep, CompressionResult, ModelSize
@@ -245,9 +245,11 @@ class _Running:
     def _result(self, model: nn.Module, whole: Run) -> CompressionResult:
         record = whole.settle(SETTLE_TIMEOUT_S)
         steps = [step.with_record(run.settle(SETTLE_TIMEOUT_S)) for step, run in self._applied]
+        steps = [*applied_steps(self._given), *steps]
+        setattr(model, STEPS_ATTRIBUTE, tuple(step.earlier for step in steps))
         return CompressionResult(
             model=model,
-            steps=(*applied_steps(self._given), *steps),
+            steps=tuple(steps),
             before=self._before,
             after=_size(model),
             record=record,

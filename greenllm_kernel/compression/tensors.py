@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -73,6 +74,14 @@ def skeleton(model_class: type[nn.Module], config: object) -> nn.Module:
     with init_empty_weights(include_buffers=False), no_init_weights():
         model = model_class(config)
     return model.eval()
+
+
+def evaluating(model: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode that has its own modules and config, and the same tensors, not copied."""
+    shared: list[object] = [*model.parameters(), *model.buffers()]
+    for module in model.modules():
+        shared += [value for value in vars(module).values() if isinstance(value, torch.ScriptObject)]
+    return copy.deepcopy(model, {id(each): each for each in shared}).eval()
 
 
 def size_bytes(model: nn.Module) -> int:

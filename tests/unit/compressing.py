@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import torch
 from transformers import (
@@ -105,9 +105,8 @@ def is_as_before(model: torch.nn.Module, before: dict[str, torch.Tensor]) -> boo
 
 
 def session_with_compressors(*more: object, meter: VirtualMeter | None = None) -> Session:
-    """Return a session that measures a GPU of 100 W and knows the built-in compressors, and these plugins."""
-    built_in = [each for each in entry_points(group="greenllm") if ".compressors." in each.value]
-    plugins = Plugins(found=built_in)
+    """Return a session that measures a GPU of 100 W and knows the built-in compressors, runtimes, and these plugins."""
+    plugins = Plugins(found=_built_in())
     plugins.register(Recorder(meter or VirtualMeter([gpu(Constant(100.0), update_period_s=0.01)])), "recorder")
     for number, plugin in enumerate(more):
         plugins.register(plugin, f"own {number}")
@@ -117,8 +116,12 @@ def session_with_compressors(*more: object, meter: VirtualMeter | None = None) -
 
 
 def catalogue(*more: object) -> Catalogue:
-    built_in = [each for each in entry_points(group="greenllm") if ".compressors." in each.value]
-    plugins = Plugins(found=built_in)
+    plugins = Plugins(found=_built_in())
     for number, plugin in enumerate(more):
         plugins.register(plugin, f"own {number}")
     return Catalogue.of(plugins)
+
+
+def _built_in() -> list[EntryPoint]:
+    of_models = (".compressors.", ".runtimes.")
+    return [each for each in entry_points(group="greenllm") if any(part in each.value for part in of_models)]

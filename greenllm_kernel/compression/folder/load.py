@@ -23,7 +23,7 @@ from greenllm_kernel.plugins import described
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")
 
 STEPS_ATTRIBUTE = "_greenllm_steps"
-"""Where a loaded model keeps what it has gone through, so that more can be done to it and saved again."""
+"""Where a model keeps what it has gone through, so that more can be done to it and saved again."""
 
 
 def load_model(folder: str | Path, *, catalogue: Catalogue | None = None) -> nn.Module:
@@ -58,7 +58,7 @@ def load_model(folder: str | Path, *, catalogue: Catalogue | None = None) -> nn.
 
 
 def applied_steps(model: nn.Module) -> Sequence[AppliedStep]:
-    """Return what a model that was loaded has gone through; nothing for any other."""
+    """Return what a model of ours, compressed or loaded, has gone through; nothing for any other."""
     steps: Sequence[AppliedStep] = getattr(model, STEPS_ATTRIBUTE, ())
     return steps
 

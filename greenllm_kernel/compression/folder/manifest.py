@@ -83,7 +83,7 @@ class Manifest:
             if manifest.weights not in (STANDARD_WEIGHTS, OWN_WEIGHTS):
                 raise TypeError(f"weights = {manifest.weights!r}")
             for name in (CONFIG_FILE, manifest.weights):
-                _check_file(folder / name, manifest.files[name])
+                check_file(folder / name, manifest.files[name])
         except (KeyError, TypeError) as error:
             raise ModelFolderError(f"{path} is not whole ({error}); save the model again") from error
         return manifest
@@ -105,7 +105,8 @@ def _checked(data: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def _check_file(path: Path, expected: Mapping[str, Any]) -> None:
+def check_file(path: Path, expected: Mapping[str, Any]) -> None:
+    """Raise ModelFolderError where a file is missing, cut off or not the one that was described."""
     try:
         size = path.stat().st_size
     except OSError as error:

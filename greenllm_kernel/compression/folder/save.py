@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +23,23 @@ from greenllm_kernel.compression.tensors import PlainTensors, plain_tensors, ske
 from greenllm_kernel.errors import ModelFolderError
 
 if TYPE_CHECKING:
-    from greenllm_kernel.compression.result import CompressionResult
+    from greenllm_kernel.compression.result import AppliedStep
 
 
-def save(result: CompressionResult, folder: Path, tokenizer: Any = None) -> Path:
-    """Save a result's model; see :meth:`CompressionResult.save`."""
+def save_model(
+    model: Any, steps: Sequence[AppliedStep], made: Mapping[str, Any], folder: Path, tokenizer: Any = None
+) -> Path:
+    """Save a model; see :meth:`CompressionResult.save`.
+
+    Args:
+        model: of transformers.
+        steps: all that it has gone through.
+        made: what else is told of how it was made, JSON data.
+        folder: where.
+        tokenizer: saved beside it.
+    """
     from transformers import PreTrainedModel
 
-    model: Any = result.model
     if not isinstance(model, PreTrainedModel):
         raise ModelFolderError(f"only models of transformers can be saved, not a {type(model).__name__}")
     if type(model).__module__.partition(".")[0] != "transformers":
@@ -40,7 +49,7 @@ def save(result: CompressionResult, folder: Path, tokenizer: Any = None) -> Path
     _check_target(folder)
     plain = plain_tensors(model)
     packed: dict[str, Tensor] = {}
-    for applied in result.steps:
+    for applied in steps:
         packed |= applied.step.compressor.tensors(model, applied.step.config, applied.metadata)
     tensors = {name: tensor for name, tensor in plain.tensors.items() if not _is_replaced(name, packed)} | packed
     weights = STANDARD_WEIGHTS if not packed and _is_standard(model, plain) else OWN_WEIGHTS
@@ -54,10 +63,10 @@ def save(result: CompressionResult, folder: Path, tokenizer: Any = None) -> Path
             Manifest(
                 architecture=type(model).__name__,
                 weights=weights,
-                steps=[applied.to_dict() for applied in result.steps],
+                steps=[applied.to_dict() for applied in steps],
                 same={name: of for name, of in plain.same.items() if of in tensors},
                 files={path.name: described_file(path) for path in sorted(new.iterdir()) if path.is_file()},
-                made={key: value for key, value in result.to_dict().items() if key != "steps"},
+                made=made,
             ).write(new)
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise ModelFolderError(

@@ -1,0 +1,1 @@
+"""Ways to deploy models: one file each, and beside them what several of them share."""

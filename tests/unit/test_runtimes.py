@@ -1,0 +1,227 @@
+"""Each runtime: that it gives eager's tokens, comes back from its folder, refuses well, and leaves the model alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import pytest
+import torch
+
+from compressing import bert, gpt2, ids, is_as_before, llama, logits, weights
+from compressing import session_with_compressors as session_with
+from greenllm_kernel import deploy, load_deployed
+from greenllm_kernel.compression.deployment import FILE_NAME
+from greenllm_kernel.compression.runner import compress
+from greenllm_kernel.compression.runtimes import Runtimes, written
+from greenllm_kernel.errors import DeploymentError, ModelFolderError
+from greenllm_kernel.hookspecs import hookimpl
+from greenllm_plugins.runtimes.in_torch import InTorch
+
+SHAPE = {"prompt_tokens": 12, "new_tokens": 8}
+
+
+@pytest.fixture(scope="module")
+def session():
+    made = session_with()
+    yield made
+    made.close(1.0)
+
+
+def expected(model, input_ids, new_tokens=SHAPE["new_tokens"]):
+    """Return what transformers generates."""
+    generated = model.generate(
+        input_ids, do_sample=False, min_new_tokens=new_tokens, max_new_tokens=new_tokens, pad_token_id=0
+    )
+    return generated[:, input_ids.shape[1] :]
+
+
+def test_eager_gives_the_tokens_of_transformers_also_beyond_the_end_of_a_text(session):
+    model = llama(eos_token_id=3)
+    model.generation_config.eos_token_id = None
+    shape = {"prompt_tokens": 12, "new_tokens": 40, "batch": 3}
+
+    with deploy(model, session=session, **shape) as deployed:
+        assert torch.equal(deployed.generate(ids(3)), expected(model, ids(3), 40))
+
+
+def test_a_token_is_told_when_it_is_there_and_not_before(session):
+    with deploy(gpt2(), session=session, batch=2, **SHAPE) as deployed:
+        done = []
+        step = deployed.deployed.step
+        deployed.deployed.step = lambda *arguments: done.append("made") or step(*arguments)
+        deployed.generate(ids(), 3, lambda: done.append("told"))
+
+    assert done == ["made", "told"] * 3
+
+
+@pytest.mark.parametrize("recipe", [None, "- int8_dynamic", "- mixed_precision: {keep: [down_proj]}", "- prune_mlp"])
+def test_what_eager_saves_comes_back_with_the_same_tokens_and_logits(recipe, session, tmp_path):
+    model = llama()
+    if recipe is not None:
+        model = compress(model, recipe, session=session).model
+    with deploy(model, session=session, batch=2, **SHAPE) as deployed:
+        tokens, said = deployed.generate(ids()), deployed.logits(ids())
+        deployed.save(tmp_path / "saved")
+        with load_deployed(tmp_path / "saved", session=session) as again:
+            assert torch.equal(again.generate(ids()), tokens)
+            assert torch.equal(again.logits(ids()), said)
+            assert again.shape == deployed.shape and again.size_bytes == deployed.size_bytes
+
+
+def test_the_given_model_stays_as_it_is_and_its_weights_are_shared(session):
+    model = llama().train()
+    before, said = weights(model), model.training
+
+    with deploy(model, session=session, batch=2, **SHAPE) as deployed:
+        deployed.generate(ids())
+        assert deployed.deployed.model.lm_head.weight is model.lm_head.weight
+        assert not deployed.deployed.model.training
+
+    assert is_as_before(model, before) and model.training == said
+
+
+def test_what_was_compressed_in_two_goes_is_saved_with_all_of_its_steps(session, tmp_path):
+    model = compress(llama(), "- prune_mlp", session=session).model
+    model = compress(model, "- int8_dynamic", session=session).model
+    with deploy(model, session=session, **SHAPE) as deployed:
+        deployed.save(tmp_path / "saved")
+
+    steps = json.loads((tmp_path / "saved" / "greenllm.json").read_text())["steps"]
+    with load_deployed(tmp_path / "saved", session=session) as again:
+        assert torch.equal(again.logits(ids()), logits(model))
+    assert [step["method"] for step in steps] == ["prune_mlp", "int8_dynamic"]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "reason"),
+    [
+        ("eagre", "there is no runtime 'eagre'; did you mean 'eager'?"),
+        ("eager: {weights: int8}", "eager: there is no setting 'weights'"),
+        ("eager: [", "is no runtime; one is written as"),
+        ({"eager": 3}, "is no runtime; one is written as"),
+    ],
+)
+def test_a_runtime_that_does_not_exist_is_refused_with_the_nearest(runtime, reason, session):
+    with pytest.raises(DeploymentError, match=reason):
+        deploy(llama(), runtime, session=session)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "reason"),
+    [
+        (bert, SHAPE, "BertForSequenceClassification is no causal language model"),
+        (lambda: torch.nn.Linear(2, 2), SHAPE, "a Linear is no model of transformers"),
+        (llama, {"prompt_tokens": 60, "new_tokens": 5}, r"more than the model has places \(64\)"),
+        (llama, {"batch": 0}, "batch: 0 is no whole number from 1"),
+    ],
+)
+def test_what_cannot_be_deployed_is_refused(model, shape, reason, session):
+    with pytest.raises(DeploymentError, match=reason):
+        deploy(model(), session=session, **shape)
+
+
+def test_what_it_was_not_deployed_for_is_refused(session):
+    with deploy(llama(), session=session, batch=2, **SHAPE) as deployed:
+        for input_ids, new_tokens in ((ids(1), 8), (ids(2, 13), 8), (ids(), 9), (ids(), 0)):
+            with pytest.raises(DeploymentError, match="deployed for 2 sequences of at most 12 [+] 8 tokens"):
+                deployed.generate(input_ids, new_tokens)
+        with pytest.raises(DeploymentError, match="token ids are a tensor of int64"):
+            deployed.logits(ids().float())
+        with pytest.raises(DeploymentError, match="eager failed to logits: IndexError"):
+            deployed.logits(ids() + 1000)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "changed", "missing", "foreign", "schema", "newer", "outside"])
+def test_a_folder_that_is_not_whole_is_told_of(damage, session, tmp_path):
+    folder = tmp_path / "saved"
+    with deploy(llama(), session=session, **SHAPE) as deployed:
+        deployed.save(folder)
+    file, manifest = folder / "model.safetensors", json.loads((folder / FILE_NAME).read_text())
+    if damage == "cut off":
+        file.write_bytes(file.read_bytes()[:-1])
+    elif damage == "changed":
+        file.write_bytes(file.read_bytes()[:-1] + b"!")
+    elif damage == "missing":
+        file.unlink()
+    elif damage == "foreign":
+        (folder / FILE_NAME).unlink()
+    else:
+        manifest |= {
+            "schema": {"schema": 2},
+            "newer": {"version": 9},
+            "outside": {"files": {"../x": {"bytes": 1, "sha256": ""}}},
+        }[damage]
+        (folder / FILE_NAME).write_text(json.dumps(manifest))
+
+    with pytest.raises((DeploymentError, ModelFolderError), match=str(folder)):
+        load_deployed(folder, session=session)
+
+
+def test_saving_that_fails_leaves_what_was_there(session, tmp_path, monkeypatch):
+    folder = tmp_path / "saved"
+    with deploy(llama(), session=session, **SHAPE) as deployed:
+        deployed.save(folder)
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        monkeypatch.setattr(InTorch, "save", lambda self, folder: 1 / 0)
+        with pytest.raises(DeploymentError, match="cannot be saved .* ZeroDivisionError"):
+            deployed.save(folder)
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "thesis.tex").touch()
+        with pytest.raises(DeploymentError, match="holds something else"):
+            deployed.save(tmp_path / "other")
+
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@dataclass(frozen=True)
+class ShoutingConfig:
+    version: ClassVar[int] = 1
+    loudness: Literal[1, 2] = 1
+    echo: bool = False
+
+
+class Shouting:
+    """A runtime of somebody's own, which inherits from nothing of ours."""
+
+    name = "shouting"
+    config_class = ShoutingConfig
+
+    def __init__(self, config):
+        self.config = config
+
+    def check(self, model, shape, host):
+        return ["it is night"] if self.config.echo else ()
+
+    def deploy(self, model, shape):
+        return InTorch(model)
+
+    def load(self, folder, shape):
+        return InTorch.load(folder)
+
+
+class Own:
+    @hookimpl
+    def greenllm_runtimes(self):
+        return [Shouting, int]
+
+
+def test_a_runtime_of_one_s_own_joins_through_the_hook_alone(tmp_path):
+    session = session_with(Own())
+    try:
+        with deploy(llama(), "shouting: {loudness: 2}", session=session, batch=2, **SHAPE) as deployed:
+            deployed.save(tmp_path / "saved")
+            assert written(deployed.runtime) == "shouting: {loudness: 2}"
+        with load_deployed(tmp_path / "saved", session=session) as again:
+            assert again.runtime.config.loudness == 2
+        with pytest.raises(DeploymentError, match="it is night"):
+            deploy(llama(), {"shouting": {"echo": True}}, session=session)
+        with pytest.raises(DeploymentError, match="loudness: 3 is not known"):
+            deploy(llama(), "shouting: {loudness: 3}", session=session)
+        with pytest.raises(DeploymentError, match="int of the plugin own 0 is left out: TypeError: it has no name"):
+            deploy(llama(), "louder", session=session)
+        assert written(Runtimes.of(session.plugins).chosen("shouting: {echo: true}")) == "shouting: {echo: true}"
+    finally:
+        session.close(1.0)
