@@ -127,8 +127,9 @@ class Extension:
 
     def _show(self, run: Run) -> None:
         display = self._displays.setdefault(run.run_id, CellDisplay(self.shell, run.run_id))
-        display.show(_bundle(run.record))
-        if run.record.settled:
+        record = run.record
+        display.show(_bundle(record))
+        if record.settled:
             self._displays.pop(run.run_id, None)
 
     def _live(self, run: Run) -> LiveLine | None:
