@@ -17,6 +17,7 @@ from greenllm_kernel.accounting.repeat_plan import RepeatPlan
 from greenllm_kernel.accounting.repeatability import FEWEST_REPEATS, drift, next_look
 from greenllm_kernel.accounting.repeats import Body, Repeats
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.quantities import Emissions
 
 FIND_TIMEOUT_S = 10.0
@@ -181,13 +182,12 @@ class Measurement:
             self._loops = _round_up(self._least_repeat_s / s_per_loop)
 
     def _rehearsed_s(self, loops: int) -> float:
-        with _without_collector():
+        with without_collector():
             return self._repeats.rehearse(self._body, loops)
 
     @property
     def _least_repeat_s(self) -> float:
-        periods_s = [trace.channel.update_period_s for trace in self._session.sampler.traces if trace.has_given]
-        wanted_s = max(SHORTEST_REPEAT_S, PERIODS_PER_REPEAT * max(periods_s, default=0.0))
+        wanted_s = max(SHORTEST_REPEAT_S, PERIODS_PER_REPEAT * slowest_period_s(self._session.sampler))
         return min(wanted_s, max(CALIBRATION_S, self._plan.max_time_s / SHARE_OF_MAX_TIME))
 
     def _repeat(self) -> None:
@@ -217,7 +217,7 @@ class Measurement:
     def _make(self) -> None:
         """Make one repeat; where the first comes out too short (what is repeated has sped up), make it longer."""
         while True:
-            with _without_collector():
+            with without_collector():
                 took_s = self._repeats.make(self._body, self._loops)
             is_first = self._plan.loops is None and len(self._repeats) == 1
             if not is_first or took_s > self._least_repeat_s / 2:
@@ -239,8 +239,13 @@ class Measurement:
         return relative_half_width(loop.mean()) if loop else None
 
 
+def slowest_period_s(sampler: Sampler) -> float:
+    """Return the update period of the slowest sensor that has given readings, s; 0 where there is none."""
+    return max((trace.channel.update_period_s for trace in sampler.traces if trace.has_given), default=0.0)
+
+
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Keep Python's garbage collector from running in the middle, as timeit does; a setup may switch it on again."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -129,6 +129,17 @@ def student_t(probability: float, degrees_of_freedom: int) -> float:
     return math.tan(low) * math.sqrt(degrees)
 
 
+def within_student_t(t: float, degrees_of_freedom: int) -> float:
+    """Return the probability with which a Student variable lies between -t and t: :func:`student_t` the other way.
+
+    Args:
+        t: 0 or more.
+        degrees_of_freedom: 1 or more.
+    """
+    degrees = min(degrees_of_freedom, MOST_DEGREES_OF_FREEDOM)
+    return min(1.0, _inside(math.atan(t / math.sqrt(degrees)), degrees))
+
+
 def _inside(angle: float, degrees: int) -> float:
     """Return the probability of lying within t = sqrt(degrees) tan(angle)."""
     cosine2 = math.cos(angle) ** 2
