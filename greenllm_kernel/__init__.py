@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from greenllm_kernel.accounting.energyit import energyit
     from greenllm_kernel.accounting.measure import measure
+    from greenllm_kernel.compression.comparison.compare import compare
+    from greenllm_kernel.compression.comparison.contender import Contender
     from greenllm_kernel.compression.deployment import deploy, load_deployed
     from greenllm_kernel.compression.folder.load import load_model
     from greenllm_kernel.compression.runner import compress
@@ -20,8 +22,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CellEnergy",
+    "Contender",
     "LivePower",
     "__version__",
+    "compare",
     "compress",
     "deploy",
     "energyit",
@@ -74,7 +78,9 @@ _extensions: dict[int, Any] = {}
 
 _FOUND_IN = {
     "CellEnergy": "greenllm_kernel.notebook.widgets",
+    "Contender": "greenllm_kernel.compression.comparison.contender",
     "LivePower": "greenllm_kernel.notebook.widgets",
+    "compare": "greenllm_kernel.compression.comparison.compare",
     "compress": "greenllm_kernel.compression.runner",
     "deploy": "greenllm_kernel.compression.deployment",
     "energyit": "greenllm_kernel.accounting.energyit",

@@ -51,3 +51,7 @@ class ModelFolderError(GreenLLMError):
 
 class DeploymentError(GreenLLMError):
     """A model cannot be deployed in the way that was asked for, or what is deployed cannot do what is asked of it."""
+
+
+class ComparisonError(GreenLLMError):
+    """Models cannot be compared as was asked for."""

@@ -1,12 +1,12 @@
 """What was drawn for one unit of work, channel by channel, and how much of its error a ratio keeps.
 
-In the ratio of two energies an error cancels as far as it moves both by the same part. So for each sensor what is left of
-its gain's error is the difference of the parts that it has in the two sums: nothing where there is one sensor, little
-where two workloads use the same parts of the machine alike.
+In the ratio of two energies an error cancels as far as it moves both by the same part. So for each sensor what is
+left of its gain's error is the difference of the parts that it has in the two sums: nothing where there is one
+sensor, little where two workloads use the same parts of the machine alike.
 
-A model's error has two causes. What is wrong about the machine (its thermal design power, its idle power) acts as a gain
-does. What is wrong about the workload does not cancel: at the same load one program's instructions draw more than
-another's. Two contenders that do the very same operations are one workload in this sense.
+A model's error has two causes. What is wrong about the machine (its thermal design power, its idle power) acts as a
+gain does. What is wrong about the workload does not cancel: at the same load one program's instructions draw more
+than another's. Two contenders that do the very same operations are one workload in this sense.
 """
 
 from __future__ import annotations

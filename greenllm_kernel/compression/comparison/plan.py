@@ -5,11 +5,12 @@ reverse of it (A B C ... C B A): so every contender lies before and after every 
 distances, and a linear drift cancels. All rounds up to a look are shuffled, so that noise with a memory cannot follow
 the pattern.
 
-One looks a few times only, and each look may spend a fixed share of the error that is allowed, the last one nearly all of
-it: the union bound of what all may spend is the whole, whatever their dependence, so stopping at any of them keeps the
-error (stopping by extreme results only: Haybittle, Br. J. Radiol. 44, 1971; Peto et al., Br. J. Cancer 34, 1976). The
-interval that belongs to a look is a *repeated confidence interval* (Jennison and Turnbull, Controlled Clinical Trials
-5, 1984): all of them together hold with the stated confidence, and so does the one at which one stops.
+One looks a few times only, and each look may spend a fixed share of the error that is allowed, the last one nearly
+all of it: the union bound of what all may spend is the whole, whatever their dependence, so stopping at any of them
+keeps the error (stopping by extreme results only: Haybittle, Br. J. Radiol. 44, 1971; Peto et al., Br. J. Cancer 34,
+1976). The interval that belongs to a look is a *repeated confidence interval* (Jennison and Turnbull, Controlled
+Clinical Trials 5, 1984): all of them together hold with the stated confidence, and so does the one at which one
+stops.
 """
 
 from __future__ import annotations

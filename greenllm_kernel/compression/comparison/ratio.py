@@ -1,19 +1,21 @@
 """What pairs of trials say of the ratio of two energies.
 
 Each pair is a trial of either contender, one soon after the other. Of each its log-ratio is taken, ln(contender /
-baseline): a sensor's gain is the same in both and cancels, noise that grows with the energy becomes even, and a change
-reads in percent (the usual analysis of ratios in cross-over trials: Jones and Kenward, Design and Analysis of Cross-Over
-Trials, 2014, chapter 2). The log-ratios are fitted by a straight line in the *lag*, by how much the contender's trial came
-after the baseline's, and the line's value at no lag is the answer: a drift that is linear over the time of the trials (a
-machine that warms up) makes a slope and nothing else. With orders that are balanced this costs one degree of freedom.
+baseline): a sensor's gain is the same in both and cancels, noise that grows with the energy becomes even, and a
+change reads in percent (the usual analysis of ratios in cross-over trials: Jones and Kenward, Design and Analysis of
+Cross-Over Trials, 2014, chapter 2). The log-ratios are fitted by a straight line in the *lag*, by how much the
+contender's trial came after the baseline's, and the line's value at no lag is the answer: a drift that is linear over
+the time of the trials (a machine that warms up) makes a slope and nothing else. With orders that are balanced this
+costs one degree of freedom.
 
-Noise with a memory does no harm either, since it is drawn by lot which of two goes first: whatever one trial leaves to
-the next then has either sign with equal chance, and does not add up (Fisher, The Design of Experiments, 1935; Kempthorne,
-J. Am. Stat. Assoc. 50, 1955).
+Noise with a memory does no harm either, since it is drawn by lot which of two goes first: whatever one trial leaves
+to the next then has either sign with equal chance, and does not add up (Fisher, The Design of Experiments, 1935;
+Kempthorne, J. Am. Stat. Assoc. 50, 1955).
 
-The random part of the uncertainty is what the pairs scatter about the line, and never less than what their windows' own
-edges leave open. What repeating does not average away (:mod:`~greenllm_kernel.compression.comparison.drawn`) is added in squares, and the
-degrees of freedom of both together are those of Welch and Satterthwaite (JCGM 100:2008, G.4).
+The random part of the uncertainty is what the pairs scatter about the line, and never less than what their windows'
+own edges leave open. What repeating does not average away (:mod:`~greenllm_kernel.compression.comparison.drawn`) is
+added in squares, and the degrees of freedom of both together are those of Welch and Satterthwaite (JCGM 100:2008,
+G.4).
 """
 
 from __future__ import annotations

@@ -3,15 +3,15 @@
 *Saves energy* or *costs energy* is said only where all of this holds:
 
 - the change's own interval, of 99 % over all looks together, excludes 0;
-- it still does after Holm's correction for all comparisons of the family (phases x batches x models), of which at most
-  5 % may have a false verdict (Holm, Scand. J. Statist. 6, 1979). The p-value of a comparison with several looks is the
-  smallest over them of p / share, which the union bound makes valid at every level;
+- it still does after Holm's correction for all comparisons of the family (phases x batches x models), of which at
+  most 5 % may have a false verdict (Holm, Scand. J. Statist. 6, 1979). The p-value of a comparison with several looks
+  is the smallest over them of p / share, which the union bound makes valid at every level;
 - the change is larger than 2 %.
 
-*No change larger than X %* is said where the whole interval lies within X of 0, X being 5 % or less: two one-sided tests
-at once (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987). Whatever else is *inconclusive*: too few pairs for so much
-noise. *Storage saving only* is said where the file is smaller and the energy does not change; that it could do so is ruled
-out by the interval, or by the model's doing the very same operations.
+*No change larger than X %* is said where the whole interval lies within X of 0, X being 5 % or less: two one-sided
+tests at once (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987). Whatever else is *inconclusive*: too few pairs for
+so much noise. *Storage saving only* is said where the file is smaller and the energy does not change; that it could
+do so is ruled out by the interval, or by the model's doing the very same operations.
 
 Where part of the energy is modelled, the words say *(estimated)*, and the interval has the model's error in it.
 """

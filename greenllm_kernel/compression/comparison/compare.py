@@ -1,0 +1,285 @@
+"""``compare()``: interleaved trials of models, until it can be said which of them saves energy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from greenllm_kernel.accounting.energyit import FIND_TIMEOUT_S
+from greenllm_kernel.accounting.measure import measure
+from greenllm_kernel.accounting.record import Status
+from greenllm_kernel.accounting.run import Run
+from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.compression.comparison.asked import Asked, listed
+from greenllm_kernel.compression.comparison.comparison import Comparison
+from greenllm_kernel.compression.comparison.contender import Entrant, entrants
+from greenllm_kernel.compression.comparison.evaluation import Evaluated, evaluate
+from greenllm_kernel.compression.comparison.findings import Findings
+from greenllm_kernel.compression.comparison.memory import peak_growth_bytes
+from greenllm_kernel.compression.comparison.plan import MOST_PAIRS, Look, looks, rounds
+from greenllm_kernel.compression.comparison.trial import STAGE, Trial, TrialPlan
+from greenllm_kernel.compression.comparison.work import Answering, Generating, Shot, Work
+from greenllm_kernel.compression.deployment import deploy
+from greenllm_kernel.compression.host import Host
+from greenllm_kernel.compression.tensors import device_of
+from greenllm_kernel.errors import ComparisonError
+from greenllm_kernel.plugins import described
+
+WARM_UP_S = 1.0
+"""How long each contender works before its first trial, s."""
+
+WARM_UP_TIMES = 3
+"""And how often at least: the first time is the slowest, and does not tell how long the work takes."""
+
+SETTLE_TIMEOUT_S = 5.0
+"""How long one waits for the readings after a trial, s."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a comparison is.
+
+    Attributes:
+        part: of all that may have to be done, 0 to 1; it jumps where less is enough.
+        doing: in a few words.
+        contender: which is at work.
+        batch: sequences side by side.
+        pair: of trials that is being made, from 1; 0 before the first.
+        pairs: at most.
+        power_w: the mean since the comparison began, W; None where it is not known.
+    """
+
+    part: float
+    doing: str
+    contender: str
+    batch: int
+    pair: int
+    pairs: int
+    power_w: float | None = None
+
+
+Tell = Callable[[Progress], object]
+
+
+def compare(
+    baseline: Any,
+    *others: Any,
+    prompts: Iterable[str] | None = None,
+    batch: int | Sequence[int] = (1,),
+    prompt_tokens: int = 64,
+    new_tokens: int = 32,
+    texts: Iterable[str] | None = None,
+    tokenizer: Any = None,
+    task: Callable[[Any], Any] | Iterable[tuple[str, Any]] | None = None,
+    lm_eval: Iterable[str] | None = None,
+    runtime: Any = "eager",
+    pairs: int = MOST_PAIRS,
+    window_s: float | None = None,
+    warm_up_s: float = WARM_UP_S,
+    cool_down_s: float = 0.0,
+    session: Session | None = None,
+    tell: Tell | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Measure models beside one another, and say which of them saves energy beside the first, and at what quality.
+
+    Each contender is a model of transformers, the folder of one, a result of :func:`compress`, or a
+    :class:`Contender` with a name and a runtime of its own. They are deployed side by side, and their trials are
+    interleaved at random in mirrored orders, so that drift cancels. A contender that fails says why, and the others go
+    on. Models that generate are compared by tokens, with prefill and decode apart; classifiers of texts by requests.
+
+    Args:
+        baseline: what the others are compared with.
+        others: at least one.
+        prompts: texts to go on with, each cut off or repeated to ``prompt_tokens``; None: random tokens.
+        batch: sequences side by side, one number or several.
+        prompt_tokens: of each sequence.
+        new_tokens: generated of each sequence, 2 or more; the end of a text is a token like any other.
+        texts: on which bits per byte and perplexity are told.
+        tokenizer: of transformers, for ``prompts``, ``texts`` and ``task``.
+        task: for classifiers pairs of text and label; or a function that is given the model as it is deployed and
+            returns its accuracy, 0 to 1, or for each example whether it was right.
+        lm_eval: tasks of lm-eval, which is not installed with GreenLLM and may fetch their data.
+        runtime: of contenders that name none.
+        pairs: of trials at most, an even number of 4 or more; fewer are made where fewer decide.
+        window_s: how long a trial's windows last at least, s; None: as long as the sensors need.
+        warm_up_s: how long each contender works before its first trial, s.
+        cool_down_s: the pause before each trial, s.
+        session: in which it is measured, instead of this process's.
+        tell: told how far it is.
+        seed: of the random tokens and of the order of trials.
+
+    Raises:
+        ComparisonError: something cannot be used, and nothing was run; or the baseline failed.
+        DeploymentError: there is no such runtime.
+        ModelFolderError: a folder cannot be loaded.
+    """
+    batches = (batch,) if isinstance(batch, int) else tuple(batch)
+    asked = Asked(
+        batches=batches,
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens,
+        prompts=listed(prompts, "prompts"),
+        texts=listed(texts, "texts"),
+        tokenizer=tokenizer,
+        task=task if task is None or callable(task) else listed(task, "task"),
+        harness=[lm_eval] if isinstance(lm_eval, str) else listed(lm_eval, "lm_eval"),
+        pairs=pairs,
+        window_s=window_s,
+        warm_up_s=warm_up_s,
+        cool_down_s=cool_down_s,
+        seed=seed,
+    )
+    return Comparing([baseline, *others], runtime, asked, session or Session.current(), tell).run()
+
+
+class Comparing:
+    """One comparison: made ready, run once, and asked for what it has found, also where it was interrupted.
+
+    Args:
+        given: the contenders, the baseline first.
+        runtime: of those that name none.
+        asked: on what they are compared.
+        session: in which.
+        tell: told how far it is.
+
+    Raises:
+        ComparisonError: they cannot be compared on this.
+    """
+
+    def __init__(self, given: Sequence[Any], runtime: Any, asked: Asked, session: Session, tell: Tell | None = None):
+        if len(given) < 2:
+            raise ComparisonError("a baseline and at least one other model are compared")
+        self._asked = asked
+        self._session = session
+        self._tell = tell or (lambda progress: None)
+        self._entrants = entrants(given, runtime, session)
+        asked.check(self._entrants)
+        self._host = Host.here()
+        self._looks = looks(asked.pairs)
+        self._findings = Findings(self._entrants, asked)
+        self._evaluated: dict[str, Evaluated] = {}
+        self._failures: dict[str, str] = {}
+        self._run: Run | None = None
+
+    def run(self) -> Comparison:
+        """Compare. What interrupts is passed on; :meth:`result` then has what was known."""
+        self._session.find_meters(FIND_TIMEOUT_S)
+        with measure("compare", stage=STAGE, session=self._session) as self._run:
+            for number, batch in enumerate(self._asked.batches):
+                self._at_batch(batch, number)
+        return self.result()
+
+    def result(self, status: Status = Status.OK) -> Comparison:
+        """Return what was found so far."""
+        assert self._run is not None, "it was not run"
+        return self._findings.comparison(
+            self._evaluated, self._failures, self._run.settle(SETTLE_TIMEOUT_S), self._host, status
+        )
+
+    def _at_batch(self, batch: int, number: int) -> None:
+        with ExitStack() as deployed:
+            works: dict[str, Work] = {}
+            plans: dict[str, TrialPlan] = {}
+            for entrant in self._at_work():
+                self._say(entrant, number, 0, "deploying")
+                with self._failing(entrant):
+                    works[entrant.name] = self._deployed(entrant, batch, number, deployed)
+                    plans[entrant.name] = self._warmed_up(entrant, works[entrant.name], batch, number)
+            if len(works) > 1:
+                self._trials(works, plans, batch, number)
+
+    def _deployed(self, entrant: Entrant, batch: int, number: int, stack: ExitStack) -> Work:
+        asked = self._asked
+        if not entrant.is_causal:
+            if number == 0:
+                self._evaluated[entrant.name] = evaluate(entrant, None, asked)
+            return Answering(entrant.model, asked.inputs(batch, entrant))
+        deployment = deploy(
+            entrant.model,
+            entrant.runtime,
+            batch=batch,
+            prompt_tokens=asked.prompt_tokens,
+            new_tokens=asked.new_tokens,
+            session=self._session,
+        )
+        stack.callback(self._close, entrant, deployment.close)
+        if number == 0:
+            self._say(entrant, number, 0, "telling its quality")
+            with measure(f"compare: quality of {entrant.name}", stage=STAGE, session=self._session):
+                self._evaluated[entrant.name] = evaluate(entrant, deployment, asked)
+        return Generating(deployment.generate, asked.ids(batch, entrant), asked.new_tokens)
+
+    def _warmed_up(self, entrant: Entrant, work: Work, batch: int, number: int) -> TrialPlan:
+        self._say(entrant, number, 0, "warming up")
+        shots: list[Shot] = []
+        growth = peak_growth_bytes(lambda: shots.append(work.do()), device_of(entrant.model))
+        self._findings.add_memory(entrant.name, batch, growth)
+        work.begin()
+        until = time.monotonic() + self._asked.warm_up_s
+        while len(shots) < WARM_UP_TIMES or time.monotonic() < until:
+            shots.append(work.do())
+        return TrialPlan.of(shots[1:], self._session, work.phases, self._asked.window_s)
+
+    def _trials(self, works: Mapping[str, Work], plans: Mapping[str, TrialPlan], batch: int, number: int) -> None:
+        """Make trials, round by round, until there is nothing left to decide."""
+        named = {entrant.name: entrant for entrant in self._entrants if entrant.name in works}
+        names = list(named)
+        undecided = set(names[1:])
+        due: dict[int, Look] = {look.pairs: look for look in self._looks}
+        for made, order in enumerate(rounds(len(names), self._looks, self._asked.seed + number), 1):
+            for name in (names[index] for index in order):
+                if name in undecided or name == names[0]:
+                    self._say(named[name], number, made, "measuring")
+                    time.sleep(self._asked.cool_down_s)
+                    with self._failing(named[name]):
+                        trial = Trial.make(works[name], plans[name], f"compare: {name}, batch {batch}", self._session)
+                        self._findings.add(name, batch, made, trial)
+                undecided -= {*self._failures}
+            if made in due:
+                self._findings.settle(batch, SETTLE_TIMEOUT_S)
+                undecided = {name for name in undecided if not self._findings.look(name, batch, due[made])}
+            if not undecided:
+                return
+
+    def _at_work(self) -> Iterator[Entrant]:
+        return (entrant for entrant in self._entrants if entrant.name not in self._failures)
+
+    def _failing(self, entrant: Entrant) -> _Failing:
+        is_baseline = entrant is self._entrants[0]
+        return _Failing(entrant.name, None if is_baseline else self._failures)
+
+    def _close(self, entrant: Entrant, close: Callable[[], None]) -> None:
+        try:
+            close()
+        except Exception as error:
+            self._session.warn(f"{entrant.name}: closing it failed: {described(error)}")
+
+    def _say(self, entrant: Entrant, number: int, pair: int, doing: str) -> None:
+        batches, pairs = self._asked.batches, self._asked.pairs
+        record = self._run.record if self._run is not None and pair else None
+        power_w = record.gross.value_j / record.duration_s if record and record.gross and record.duration_s else None
+        part = (number + max(0, pair - 1) / pairs) / len(batches)
+        self._tell(Progress(part, doing, entrant.name, batches[number], pair, pairs, power_w))
+
+
+class _Failing:
+    """Takes note of what a contender fails with; of the baseline it is an error, for nothing is left to compare."""
+
+    def __init__(self, name: str, failures: dict[str, str] | None) -> None:
+        self._name = name
+        self._failures = failures
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if self._failures is None:
+            raise ComparisonError(f"{self._name}, the baseline, failed: {described(error)}") from error
+        self._failures[self._name] = described(error)
+        return True

@@ -1,0 +1,184 @@
+"""What takes part in a comparison: a model and how it is run, however it was given."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from greenllm_kernel.accounting.record import Record
+from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.compression.catalogue import Catalogue
+from greenllm_kernel.compression.folder.load import applied_steps, load_model
+from greenllm_kernel.compression.folder.manifest import FILE_NAME
+from greenllm_kernel.compression.result import CompressionResult
+from greenllm_kernel.compression.runtime import Runtime
+from greenllm_kernel.compression.runtimes import Runtimes, written
+from greenllm_kernel.compression.tensors import leaves, parameter_counts, plain_tensors, size_bytes
+from greenllm_kernel.errors import ComparisonError, GreenLLMError
+from greenllm_kernel.quantities import Energy
+
+IN_TORCH = ("eager", "compiled")
+"""Runtimes that run the model as it is saved by us, and have no form of their own on the disk."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model under a name, run in a certain way.
+
+    Attributes:
+        name: in tables and records.
+        model: of transformers, the folder of one, or what compressing one gave.
+        runtime: a name, or a name with settings; None: the comparison's own.
+    """
+
+    name: str
+    model: nn.Module | CompressionResult | str | Path = field(repr=False)
+    runtime: str | Mapping[str, Any] | Runtime | None = None
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A contender, made ready: its model is at hand.
+
+    Attributes:
+        name: which no other has.
+        model: in memory.
+        runtime: with its settings.
+        steps: of compression that it has gone through, as recipes have them.
+        compressing: energy that compressing it took, J; None where it was not compressed, or that is not known.
+        file_bytes: of its weights as they are saved.
+    """
+
+    name: str
+    model: nn.Module
+    runtime: Runtime
+    steps: Sequence[str]
+    compressing: Energy | None
+    file_bytes: int
+
+    @property
+    def runtime_text(self) -> str:
+        """The runtime as it is written."""
+        return written(self.runtime)
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether it goes on with a text."""
+        model: Any = self.model
+        return (
+            bool(getattr(model, "can_generate", bool)())
+            and not model.config.is_encoder_decoder
+            and getattr(model, "main_input_name", "") == "input_ids"
+        )
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Parameters, those that are not 0, and bytes in memory."""
+        return (*parameter_counts(self.model), size_bytes(self.model))
+
+    @property
+    def operations(self) -> tuple[object, ...]:
+        """What two contenders share that do the very same operations: runtime, layers, shapes and number formats."""
+        layers = tuple(type(module).__qualname__ for module in self.model.modules())
+        tensors = tuple(
+            (name, type(tensor).__name__, *((tuple(leaf.shape), leaf.dtype, leaf.layout) for leaf in leaves(tensor)))
+            for name, tensor in (*self.model.named_parameters(), *self.model.named_buffers())
+        )
+        return self.runtime_text, layers, tensors
+
+
+def entrants(given: Sequence[Any], runtime: Any, session: Session) -> Sequence[Entrant]:
+    """Return what was given to be compared, made ready.
+
+    Args:
+        given: models, folders, results of compressing, or contenders; the first is the baseline.
+        runtime: of those that name none.
+        session: whose plugins are asked.
+
+    Raises:
+        ComparisonError: something that cannot be compared, or two of one name.
+        DeploymentError: there is no such runtime.
+        ModelFolderError: a folder that cannot be loaded.
+    """
+    runtimes = Runtimes.of(session.plugins, session.warn)
+    catalogue = Catalogue.of(session.plugins, session.warn)
+    named = [_named(each, number) for number, each in enumerate(given)]
+    names = [each.name for each in named]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ComparisonError(f"two contenders are called {twice[0]!r}: give each a name by Contender(name, model)")
+    chosen = [runtimes.chosen(runtime if each.runtime is None else each.runtime) for each in named]
+    return [_entrant(each, how, catalogue) for each, how in zip(named, chosen, strict=True)]
+
+
+def _named(given: Any, number: int) -> Contender:
+    if isinstance(given, Contender):
+        if not isinstance(given.name, str) or not given.name:
+            raise ComparisonError(f"a contender is called {given.name!r}: expected a name")
+        return Contender(given.name, _model_or_refused(given.model), given.runtime)
+    name = "baseline" if number == 0 else f"contender {number}"
+    if isinstance(given, str | Path):
+        name = Path(given).name or str(given)
+    elif isinstance(given, CompressionResult) and given.steps and number:
+        name = " + ".join(applied.step.name for applied in given.steps)
+    return Contender(name, _model_or_refused(given))
+
+
+def _model_or_refused(model: Any) -> Any:
+    if not isinstance(model, nn.Module | CompressionResult | str | Path):
+        raise ComparisonError(
+            "models of transformers are compared, folders of such, and results of compress(); not a "
+            f"{type(model).__name__}"
+        )
+    return model
+
+
+def _entrant(contender: Contender, runtime: Runtime, catalogue: Catalogue) -> Entrant:
+    given = contender.model
+    if isinstance(given, str | Path):
+        model = load_model(given, catalogue=catalogue)
+        file_bytes = _weights_bytes(Path(given))
+        cost = _saved_cost(Path(given))
+    elif isinstance(given, CompressionResult):
+        model, cost = given.model, given.record.gross
+        file_bytes = _bytes_when_saved(given)
+    else:
+        model, cost = given, None
+        file_bytes = _plain_bytes(model)
+    steps = given.steps if isinstance(given, CompressionResult) else applied_steps(model)
+    return Entrant(contender.name, model, runtime, [str(applied.step) for applied in steps], cost, file_bytes)
+
+
+def _bytes_when_saved(result: CompressionResult) -> int:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return _weights_bytes(result.save(Path(folder) / "model"))
+    except (GreenLLMError, OSError):
+        return _plain_bytes(result.model)
+
+
+def _weights_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def _plain_bytes(model: nn.Module) -> int:
+    plain = _nbytes(plain_tensors(model).tensors.values())
+    return max(plain, size_bytes(model)) if plain == 0 else plain
+
+
+def _nbytes(tensors: Iterable[Any]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+def _saved_cost(folder: Path) -> Energy | None:
+    """Return what compressing a saved model took, where its folder tells."""
+    try:
+        made = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["made"]
+        return Record.from_dict(made["record"]).gross
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,229 @@
+"""What the trials have found so far: cells, evidence at each look, and in the end the whole comparison."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from greenllm_kernel.accounting.record import Record, Status
+from greenllm_kernel.accounting.repeatability import repeatability
+from greenllm_kernel.compression.comparison.asked import Asked
+from greenllm_kernel.compression.comparison.comparison import Cell, Compared, Comparison
+from greenllm_kernel.compression.comparison.contender import IN_TORCH, Entrant
+from greenllm_kernel.compression.comparison.drawn import (
+    common_channels,
+    mean_energy,
+    mean_of,
+    systematic_of,
+)
+from greenllm_kernel.compression.comparison.evaluation import Evaluated
+from greenllm_kernel.compression.comparison.plan import Look
+from greenllm_kernel.compression.comparison.ratio import Pair, Ratio, ratio_of
+from greenllm_kernel.compression.comparison.trial import Trial
+from greenllm_kernel.compression.comparison.verdict import LEAST_CHANGE, Evidence, is_decided, verdicts_of
+from greenllm_kernel.compression.comparison.work import DECODE, GENERATE, PREFILL, REQUEST, Shot
+from greenllm_kernel.compression.host import Host
+from greenllm_kernel.quantities import Energy, Interval, Provenance
+
+LATENCY_QUANTILE = 0.99
+
+
+class Findings:
+    """Takes in trials, and says what they show.
+
+    Args:
+        entrants: the contenders, the baseline first.
+        asked: what was asked for.
+    """
+
+    def __init__(self, entrants: Sequence[Entrant], asked: Asked) -> None:
+        self._entrants = entrants
+        self._asked = asked
+        self._phases = (PREFILL, DECODE, GENERATE) if entrants[0].is_causal else (REQUEST,)
+        self._trials: dict[tuple[str, int], dict[int, Trial]] = {}
+        self._growth: dict[tuple[str, int], int | None] = {}
+        self._looked: dict[tuple[str, str, int], list[tuple[Look, Ratio]]] = {}
+        self._gaps: dict[tuple[str, str, int], str] = {}
+        own = entrants[0].operations
+        self._same_work = {entrant.name: entrant.operations == own for entrant in entrants}
+
+    def add_memory(self, name: str, batch: int, growth_bytes: int | None) -> None:
+        """Take in by how much memory has grown at most while a contender worked."""
+        self._growth[name, batch] = growth_bytes
+
+    def add(self, name: str, batch: int, round_number: int, trial: Trial) -> None:
+        """Take in a trial that was made in a round, from 1."""
+        self._trials.setdefault((name, batch), {})[round_number] = trial
+
+    def settle(self, batch: int, timeout_s: float) -> None:
+        """Wait until later readings would not sharpen any trial at this batch, each for so long at most, s."""
+        for entrant in self._entrants:
+            for trial in self._trials.get((entrant.name, batch), {}).values():
+                trial.settle(timeout_s)
+
+    def look(self, name: str, batch: int, look: Look) -> bool:
+        """Look at a contender beside the baseline, and tell whether further pairs are needless in every phase."""
+        family = (len(self._entrants) - 1) * len(self._asked.batches) * len(self._phases)
+        decided = []
+        for phase in self._phases:
+            ratio = self._ratio(name, phase, batch, look.pairs)
+            if ratio is not None:
+                self._looked.setdefault((name, phase, batch), []).append((look, ratio))
+            decided.append(ratio is None or is_decided(look, ratio, family))
+        return all(decided)
+
+    def comparison(
+        self,
+        evaluated: Mapping[str, Evaluated],
+        failures: Mapping[str, str],
+        record: Record,
+        host: Host,
+        status: Status,
+    ) -> Comparison:
+        """Return all of it."""
+        contenders = [
+            self._compared(entrant, evaluated.get(entrant.name, Evaluated()), failures.get(entrant.name, ""))
+            for entrant in self._entrants
+        ]
+        cells = [
+            self._cell(entrant, phase, batch)
+            for batch in self._asked.batches
+            for phase in self._phases
+            for entrant in self._entrants
+            if self._trials.get((entrant.name, batch))
+        ]
+        return Comparison(
+            contenders=contenders,
+            cells=cells,
+            verdicts=verdicts_of(self._family(contenders, failures, cells)),
+            batches=self._asked.batches,
+            prompt_tokens=self._asked.prompt_tokens,
+            new_tokens=self._asked.new_tokens if self._entrants[0].is_causal else 0,
+            pairs=self._asked.pairs,
+            seed=self._asked.seed,
+            record=record,
+            host=host,
+            status=status,
+        )
+
+    def _family(
+        self, contenders: Sequence[Compared], failures: Mapping[str, str], cells: Sequence[Cell]
+    ) -> Sequence[Evidence]:
+        provenances = {(cell.contender, cell.phase, cell.batch): cell.provenance for cell in cells}
+        baseline = contenders[0]
+        return [
+            Evidence(
+                contender=contender.name,
+                phase=phase,
+                batch=batch,
+                looked=self._looked.get((contender.name, phase, batch), ()),
+                provenance=Provenance.weakest(
+                    provenances.get((name, phase, batch), Provenance.UNAVAILABLE)
+                    for name in (baseline.name, contender.name)
+                ),
+                is_smaller=contender.file_bytes < (1 - LEAST_CHANGE) * baseline.file_bytes,
+                is_same_work=self._same_work[contender.name],
+                gap=failures.get(contender.name) or self._gaps.get((contender.name, phase, batch), ""),
+            )
+            for batch in self._asked.batches
+            for contender in contenders[1:]
+            for phase in self._phases
+        ]
+
+    def _ratio(self, name: str, phase: str, batch: int, rounds: int) -> Ratio | None:
+        """Return what the first rounds say; nothing, and why, where there is no energy to compare."""
+        baseline = self._trials.get((self._entrants[0].name, batch), {})
+        contender = self._trials.get((name, batch), {})
+        numbers = [number for number in sorted(baseline) if number in contender and number <= rounds]
+        two = [[trials[number].drawn[phase] for number in numbers] for trials in (baseline, contender)]
+        channels = common_channels([*two[0], *two[1]])
+        key = name, phase, batch
+        if not channels:
+            self._gaps[key] = "no part of the machine could be read throughout"
+            return None
+        theirs, mine = ([drawn.within(channels) for drawn in some] for some in two)
+        pairs = []
+        for number, one, other in zip(numbers, theirs, mine, strict=True):
+            energies = one.energy, other.energy
+            if energies[0] is None or energies[1] is None or min(energy.value_j for energy in energies if energy) <= 0:
+                continue
+            middles = baseline[number].middle_s(phase), contender[number].middle_s(phase)
+            edges = math.hypot(*(energy.random_j / energy.value_j for energy in energies if energy))
+            pairs.append(Pair(energies[0].value_j, energies[1].value_j, middles[1] - middles[0], edges))
+        if len(pairs) < len(numbers) / 2 or not pairs:
+            self._gaps[key] = "the phase is too short for the sensor: its energy comes out at 0 J or less"
+            return None
+        return ratio_of(pairs, systematic_of(mean_of(theirs), mean_of(mine), self._same_work[name]))
+
+    def _cell(self, entrant: Entrant, phase: str, batch: int) -> Cell:
+        trials = list(self._trials[entrant.name, batch].values())
+        drawn = [trial.drawn[phase] for trial in trials]
+        channels = common_channels(drawn)
+        kept = [one.within(channels) for one in drawn]
+        energies = [energy for one in kept if (energy := one.energy) is not None]
+        gross = mean_energy(energies) if energies else None
+        idle = mean_of(kept).net
+        rates = [1 / trial.seconds(phase) for trial in trials]
+        found = repeatability(rates)
+        shots = [shot for trial in trials for shot in trial.shots]
+        growth = self._growth.get((entrant.name, batch))
+        return Cell(
+            contender=entrant.name,
+            phase=phase,
+            batch=batch,
+            unit=trials[0].work.unit,
+            trials=len(trials),
+            gross=gross,
+            net=_with_random(idle, gross),
+            rate=found.mean,
+            rate_interval=_interval(found.mean, found.half_width),
+            first_token_s=statistics.median((shot.tokens_ns[0] - shot.began_ns) / 1e9 for shot in shots)
+            if phase in (PREFILL, GENERATE)
+            else None,
+            latency_p99_s=_latency_s(phase, shots),
+            peak_memory_bytes=entrant.sizes[2] + growth if growth is not None else None,
+            missing=sorted(frozenset().union(*(one.missing for one in drawn))),
+        )
+
+    def _compared(self, entrant: Entrant, evaluated: Evaluated, failure: str) -> Compared:
+        parameters, nonzero, memory_bytes = entrant.sizes
+        own_bytes = evaluated.runtime_bytes if entrant.runtime.name not in IN_TORCH else None
+        return Compared(
+            name=entrant.name,
+            runtime=entrant.runtime_text,
+            steps=entrant.steps,
+            parameters=parameters,
+            nonzero=nonzero,
+            file_bytes=entrant.file_bytes if own_bytes is None else own_bytes,
+            memory_bytes=memory_bytes if own_bytes is None else own_bytes,
+            compressing=entrant.compressing,
+            text=evaluated.text,
+            accuracy=evaluated.accuracy,
+            harness=evaluated.harness,
+            failure=failure,
+        )
+
+
+def _latency_s(phase: str, shots: Sequence[Shot]) -> float | None:
+    if phase == REQUEST:
+        times = [(shot.ended_ns - shot.began_ns) / 1e9 for shot in shots]
+    elif phase in (DECODE, GENERATE):
+        times = [
+            (late - early) / 1e9
+            for shot in shots
+            for early, late in zip(shot.tokens_ns, shot.tokens_ns[1:], strict=False)
+        ]
+    else:
+        return None
+    return sorted(times)[math.ceil(LATENCY_QUANTILE * len(times)) - 1]
+
+
+def _interval(mean: float, half_width: float) -> Interval | None:
+    return (mean - half_width, mean + half_width) if math.isfinite(half_width) else None
+
+
+def _with_random(net: Energy | None, gross: Energy | None) -> Energy | None:
+    """Return a net whose random part is the gross energy's: what the trials scatter."""
+    return replace(net, random_j=max(net.random_j, gross.random_j)) if net is not None and gross is not None else None

@@ -1,0 +1,149 @@
+"""A comparison as text: the contenders, then by batch and phase what they drew, and what that allows one to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from greenllm_kernel.accounting.notation import (
+    SECONDS,
+    duration_text,
+    energy_text,
+    quantity_text,
+)
+from greenllm_kernel.accounting.record import Status
+from greenllm_kernel.compression.comparison.comparison import BreakEven, Cell, Compared, Comparison
+from greenllm_kernel.compression.result import COUNTS, ModelSize, bytes_text
+
+MISSING: Final = "-"
+
+CONTENDER_COLUMNS: Final = (
+    *("Contender", "Runtime", "Parameters", "File", "Memory"),
+    *("Bits per byte (95 %)", "Perplexity", "Accuracy (95 %)", "Compressing took"),
+)
+CELL_COLUMNS: Final = (
+    *("Contender", "J/unit (95 %)", "Net of idle", "Units/s", "First token", "p99", "Peak memory"),
+    *("Change", "Verdict"),
+)
+
+RATES = ((1.0, ""), (1e3, "k"), (1e6, "M"))
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Return all of a comparison as lines of text."""
+    lines = [
+        headline(comparison),
+        *_table(CONTENDER_COLUMNS, [contender_row(each) for each in comparison.contenders]),
+    ]
+    for batch in comparison.batches:
+        for phase in comparison.phases:
+            rows = cell_rows(comparison, phase, batch)
+            if rows:
+                unit = next(cell.unit for cell in comparison.cells if cell.phase == phase)
+                columns = [
+                    name.replace("unit", unit).replace("Units", f"{unit.capitalize()}s") for name in CELL_COLUMNS
+                ]
+                lines += [f"{phase}, batch {batch}", *_table(columns, rows)]
+    return "\n  ".join([*lines, *notes(comparison)])
+
+
+def headline(comparison: Comparison) -> str:
+    """Return what was compared and how, in one line."""
+    count = len(comparison.contenders)
+    work = (
+        f"prompts of {comparison.prompt_tokens} tokens and {comparison.new_tokens} new ones"
+        if comparison.new_tokens
+        else f"texts of {comparison.prompt_tokens} tokens"
+    )
+    status = ", interrupted" if comparison.status is Status.INTERRUPTED else ""
+    took = f"{energy_text(comparison.record.gross)}, {duration_text(comparison.record.duration_s)}"
+    return f"compared {count} models on {work}{status}: energy {comparison.provenance.value}; comparing took {took}"
+
+
+def contender_row(contender: Compared) -> Sequence[str]:
+    """Return what is known of a contender apart from phase and batch, in texts, for :data:`CONTENDER_COLUMNS`."""
+    text, accuracy = contender.text, contender.accuracy
+    size = ModelSize(contender.parameters, contender.nonzero, contender.memory_bytes)
+    return (
+        contender.name,
+        contender.runtime,
+        size.parameters_text,
+        bytes_text(contender.file_bytes),
+        bytes_text(contender.memory_bytes),
+        quantity_text(text.bits_per_byte, text.interval_bits, ((1.0, ""),)) if text else "",
+        f"{text.perplexity:.4g}" if text else "",
+        quantity_text(100 * accuracy.value, _percents(accuracy.interval), ((1.0, "%"),)) if accuracy else "",
+        energy_text(contender.compressing) if contender.compressing else "",
+    )
+
+
+def cell_columns(comparison: Comparison, phase: str) -> Sequence[str]:
+    """Return :data:`CELL_COLUMNS` with the unit of a phase in them."""
+    unit = next(cell.unit for cell in comparison.cells if cell.phase == phase)
+    return [name.replace("unit", unit).replace("Unit", unit.capitalize()) for name in CELL_COLUMNS]
+
+
+def cell_rows(comparison: Comparison, phase: str, batch: int) -> Sequence[Sequence[str]]:
+    """Return what was measured in a phase at a batch, in texts, for :data:`CELL_COLUMNS`."""
+    rows = []
+    for contender in comparison.contenders:
+        cell = comparison.cell(contender.name, phase, batch)
+        verdict = comparison.verdict(contender.name, phase, batch)
+        if cell is None and verdict is None:
+            continue
+        said = (verdict.change_text, verdict.words) if verdict else ("", "")
+        rows.append((contender.name, *_measured(cell), *said))
+    return rows
+
+
+def notes(comparison: Comparison) -> Sequence[str]:
+    """Return what else is to be said, a line each."""
+    lines = []
+    for verdict in comparison.verdicts:
+        if verdict.gap:
+            lines.append(f"{verdict.contender}, {verdict.phase}, batch {verdict.batch}: {verdict.gap}")
+    lines += [f"{contender.name}: {contender.failure}" for contender in comparison.contenders if contender.failure]
+    lines += [break_even_text(one) for one in comparison.break_even]
+    if missing := sorted({label for cell in comparison.cells for label in cell.missing}):
+        lines.append(f"without {'; '.join(missing)}: no readings throughout")
+    return lines
+
+
+def break_even_text(one: BreakEven) -> str:
+    """Return after how much use a contender has paid off, in a sentence."""
+    where = f"{one.contender}, batch {one.batch}"
+    if one.count is None or one.interval is None:
+        return f"{where}: no saving pays back what compressing took"
+    low, high = (quantity_text(end, None, COUNTS).strip() if end is not None else "never" for end in one.interval)
+    count = quantity_text(one.count, None, COUNTS).strip()
+    return f"{where}: compressing is paid back after {count} {one.unit}s ({low} to {high})"
+
+
+def _measured(cell: Cell | None) -> Iterator[str]:
+    if cell is None:
+        return iter([MISSING] * (len(CELL_COLUMNS) - 3))
+    return iter(
+        [
+            energy_text(cell.gross),
+            energy_text(cell.net, beside=cell.gross) if cell.net else MISSING,
+            quantity_text(cell.rate, cell.rate_interval, RATES).strip(),
+            quantity_text(cell.first_token_s, None, SECONDS) if cell.first_token_s is not None else MISSING,
+            quantity_text(cell.latency_p99_s, None, SECONDS) if cell.latency_p99_s is not None else MISSING,
+            bytes_text(cell.peak_memory_bytes) if cell.peak_memory_bytes is not None else MISSING,
+        ]
+    )
+
+
+def _percents(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    return (100 * interval[0], 100 * interval[1]) if interval else None
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    kept = [
+        index for index in range(len(columns)) if index == 0 or any(row[index] not in ("", MISSING) for row in rows)
+    ]
+    table = [[row[index] for index in kept] for row in (columns, *rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(kept))]
+    return [
+        "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table
+    ]
