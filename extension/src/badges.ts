@@ -16,7 +16,7 @@ import { Pace } from './pace';
 import type { KernelStream } from './stream';
 import type { IPreferences } from './tokens';
 
-/** What stays of the cell's input when its source is collapsed. */
+/** Below which a badge stands; it is there, too, when the source is collapsed. */
 const INPUT = ':scope > .jp-Cell-inputWrapper';
 /** Badges drawn at once, so that typing never waits for more. */
 const MOST_AT_ONCE = 100;
@@ -119,7 +119,7 @@ export class NotebookBadges implements IDisposable {
         this._drawnOf = '';
         return false;
       }
-      input.append(node);
+      input.after(node);
     }
     writeBadge(node, subject, trans, preferences.current.energyUnit);
     this._drawn.set(cell, { node, subject, manner: this._manner });

@@ -1,6 +1,7 @@
 /** Badges on the cells of a notebook: they stay with their cells, whatever happens to these. */
 import { galata } from '@jupyterlab/galata';
 import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { Locator } from '@playwright/test';
 import {
   badgeOf,
   changeKernel,
@@ -33,6 +34,12 @@ async function onCell(page: Lab, index: number, command: string): Promise<void> 
   );
 }
 
+/** Run a cell of the current notebook and stay there. */
+async function runInPlace(page: Lab, index: number): Promise<void> {
+  await runCell(page, index);
+  await onCell(page, index, 'notebook:enter-command-mode');
+}
+
 /** Scroll to a cell of the current notebook. */
 async function goTo(page: Lab, index: number): Promise<void> {
   await page.evaluate(async index => {
@@ -40,6 +47,26 @@ async function goTo(page: Lab, index: number): Promise<void> {
     content.activeCellIndex = index;
     await content.scrollToItem(index);
   }, index);
+}
+
+interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+async function boxOf(locator: Locator): Promise<Box> {
+  const box = await locator.boundingBox();
+  expect(box).not.toBeNull();
+  return box ?? { x: NaN, y: NaN, width: NaN, height: NaN };
+}
+
+/** Whether no point lies in both. */
+function isApart(a: Box, b: Box): boolean {
+  return (
+    a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y
+  );
 }
 
 /** The source of each cell that has a badge, from top to bottom. */
@@ -65,8 +92,17 @@ test('a measured cell has a badge, with its provenance in the tooltip', async ({
   await expect(rowOf(panel, 'import time').locator('.greenllm-Cell-energy')).toHaveText(
     await badgeOf(page, 1).innerText()
   );
-  await runCell(page, 2);
+  // Selected, and so with the toolbar that JupyterLab puts on its right end.
+  await runInPlace(page, 2);
   await expect(badgeOf(page, 2)).toBeVisible();
+  const cell = page.locator('.jp-Cell[data-windowed-list-index="2"]');
+  await expect(cell.locator('.jp-cell-toolbar')).toBeVisible();
+  const badge = await boxOf(badgeOf(page, 2));
+  for (const part of ['.jp-cell-toolbar', '.jp-InputArea', '.jp-OutputArea-output']) {
+    const other = await boxOf(cell.locator(part).first());
+    const where = `${part}: ${JSON.stringify([badge, other])}`;
+    expect(isApart(badge, other), where).toBe(true);
+  }
   for (const theme of ['Light', 'Dark']) {
     await page.theme.setTheme(`JupyterLab ${theme}`);
     await page.screenshot({ path: test.info().outputPath(`badges-${theme}.png`) });
