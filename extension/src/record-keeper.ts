@@ -6,6 +6,7 @@
  */
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
+import { AwaitedRuns } from './awaited-runs';
 import { askKernel } from './control';
 import { keep } from './kept-record';
 import type { EnergyRecord, RecordRequest } from './messages';
@@ -15,8 +16,8 @@ import { asRecordReply } from './validate';
 
 /** Asks for one record at a time, however many cells end at once. */
 export class RecordKeeper {
-  /** By cell: the run that was known when it was told to run again here (null: none). */
-  private readonly _awaited = new Map<string, string | null>();
+  /** Of the kernel that the notebook has now; null where it has none. */
+  private _awaited: AwaitedRuns | null = null;
   private _isBusy = false;
 
   constructor(
@@ -25,18 +26,27 @@ export class RecordKeeper {
     private readonly what: () => NotebookMetadata
   ) {
     stream.changed.connect(() => void this._keepSettled());
-    stream.context.kernelChanged.connect(() => this._awaited.clear());
+    stream.context.kernelChanged.connect((_, { oldValue }) => this._onKernelChanged(oldValue));
+    this._onKernelChanged(null);
   }
 
   /** A cell of this notebook was told to run, in this page. */
   onScheduled(cellId: string): void {
     if (this.what() !== 'nothing') {
-      this._awaited.set(cellId, this.stream.session?.cells.get(cellId)?.run_id ?? null);
+      this._awaited?.add(cellId, this.stream.session?.cells.get(cellId)?.run_id ?? null);
     }
   }
 
+  private _onKernelChanged(former: Kernel.IKernelConnection | null): void {
+    const id = this.stream.context.session?.kernel?.id;
+    if (former !== null && former.id !== id) {
+      this._awaited?.forget();
+    }
+    this._awaited = id === undefined ? null : new AwaitedRuns(id);
+  }
+
   private async _keepSettled(): Promise<void> {
-    if (this._isBusy || this._awaited.size === 0) {
+    if (this._isBusy || !this._awaited?.entries.size) {
       return;
     }
     this._isBusy = true;
@@ -59,7 +69,7 @@ export class RecordKeeper {
   /** A cell that was run here and whose new record is settled. */
   private _settled(): [cellId: string, runId: string, kernel: Kernel.IKernelConnection] | null {
     const kernel = this.stream.context.session?.kernel;
-    for (const [cellId, earlierRun] of this._awaited) {
+    for (const [cellId, earlierRun] of this._awaited?.entries ?? []) {
       const known = this.stream.session?.cells.get(cellId);
       if (kernel && known?.settled && known.run_id !== earlierRun) {
         return [cellId, known.run_id, kernel];

@@ -1,6 +1,6 @@
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { NotebookMetadata } from '../src/preferences';
 import { RecordKeeper } from '../src/record-keeper';
 import { EnergySession } from '../src/session';
@@ -8,12 +8,13 @@ import type { KernelStream } from '../src/stream';
 import { cell, record, SESSION } from './messages';
 
 /** A notebook of two cells, and a kernel that has a record of every run. */
-function arrange(what: NotebookMetadata = 'everything') {
+function arrange(what: NotebookMetadata = 'everything', kernelId = 'kernel-1') {
   const session = new EnergySession(SESSION);
   const asked: string[] = [];
   const written: unknown[] = [];
   const sender = {};
   const kernel = {
+    id: kernelId,
     clientId: 'client',
     username: '',
     sendControlMessage: ({ content }: { content: { run_id: string } }) => {
@@ -57,6 +58,8 @@ function arrange(what: NotebookMetadata = 'everything') {
 
 const settled = { status: 'ok', settled: true } as const;
 
+afterEach(() => sessionStorage.clear());
+
 describe('a settled record', () => {
   it('is written once for each run of this page, when it is settled', async () => {
     const { asked, written, run, say } = arrange();
@@ -86,6 +89,32 @@ describe('a settled record', () => {
     await say(cell({ seq: 1, ...settled }));
     expect(asked).toEqual([]);
   });
+
+  it('is written by the page that was loaded again while the cell ran', async () => {
+    arrange().run('cell-1');
+    const { asked, written, say } = arrange();
+    await say(cell({ seq: 1, ...settled }));
+    expect(asked).toEqual(['run-1']);
+    expect(written).toEqual([record()]);
+    expect(sessionStorage.length).toBe(0);
+  });
+
+  it('is not waited for in another kernel', async () => {
+    arrange().run('cell-1');
+    const { asked, say } = arrange('everything', 'kernel-2');
+    await say(cell({ seq: 1, ...settled }));
+    expect(asked).toEqual([]);
+  });
+
+  it.each(['[', '{"cell-1": null}', '[["cell-1"], [1, null], ["cell-1", 7], null]'])(
+    'is not made of what somebody else has left in the browser: %s',
+    async text => {
+      sessionStorage.setItem('greenllm:awaited:kernel-1', text);
+      const { asked, say } = arrange();
+      await say(cell({ seq: 1, ...settled }));
+      expect(asked).toEqual([]);
+    }
+  );
 
   it('is not even asked for where nothing is to be stored', async () => {
     const { asked, run, say } = arrange('nothing');

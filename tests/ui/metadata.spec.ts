@@ -5,6 +5,7 @@ import {
   expect,
   keptRecord,
   openNotebook,
+  reload,
   runCell,
   runsFor,
   setPreference,
@@ -74,6 +75,23 @@ test('whole records, and records that name no machine', async ({ page, tmpPath }
   // Written once, and then left alone.
   await page.waitForTimeout(1500);
   expect(await isDirty(page)).toBe(false);
+});
+
+test('a page that is loaded again in the middle of a cell keeps its record all the same', async ({
+  page,
+  tmpPath
+}) => {
+  const path = `${tmpPath}/a.ipynb`;
+  await openNotebook(page, path, [runsFor(8)], 'greenllm');
+  await setPreference(page, 'notebookMetadata', 'everything');
+  await page.notebook.save();
+  await runCell(page, 0, false);
+  await expect(badgeOf(page, 0)).toHaveAttribute('data-running', 'true');
+  await reload(page);
+  await expect(badgeOf(page, 0)).toHaveAttribute('data-running', 'false', { timeout: 30_000 });
+  await expect
+    .poll(async () => (await saved(page, path)).cells[0]?.metadata.greenllm)
+    .toMatchObject({ cell_id: 'cell-0', status: 'ok', settled: true });
 });
 
 test('what a notebook keeps shows as of an earlier session, and nothing else does', async ({
