@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,21 @@ class LiveKernel:
             heard = len(self.events)
             self.listen(quiet_s)
 
+    def listen_until(self, has_come: Callable[[], bool], most_s: float = 30.0) -> None:
+        """Take what comes until something has."""
+        deadline = time.monotonic() + most_s
+        while not has_come():
+            assert time.monotonic() < deadline, f"it did not come in {most_s} s"
+            self.listen(0.2)
+
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of one kind so far."""
         return [event for event in self.events if event["kind"] == kind]
+
+    def displays(self) -> list[dict[str, Any]]:
+        """Return what was displayed, and changed, without a cell that is waited for."""
+        kinds = ("display_data", "update_display_data")
+        return [message["content"] for message in self.late if message["msg_type"] in kinds]
 
     def updates(self) -> list[dict[str, Any]]:
         """Return the displays that were updated after their cell."""

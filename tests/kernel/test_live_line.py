@@ -72,10 +72,23 @@ def test_what_the_cell_clears_away_comes_again(kernel):
     assert MIME_TYPE in outcome.displays[-1]["data"]
 
 
-def test_an_error_and_an_interrupt_leave_the_record_too(kernel):
+def test_an_error_leaves_the_record_too(kernel):
     outcome = kernel.run(f"%%energy train --live\n{SLEEP}\n1 / 0")
     assert outcome.error == "ZeroDivisionError"
     assert outcome.updates[-1]["data"][MIME_TYPE]["status"] == "error"
+
+
+def test_an_interrupt_ends_the_line_and_leaves_the_record(kernel):
+    request = kernel.client.execute("%%energy train --live\nimport time\ntime.sleep(60)")
+    kernel.listen_until(lambda: any(" so far" in plain(shown) for shown in kernel.displays()))
+    kernel.manager.interrupt_kernel()
+    kernel.late.clear()
+    outcome = kernel.collect(request)
+    assert outcome.error == "KeyboardInterrupt"
+    assert outcome.updates[-1]["data"][MIME_TYPE]["status"] == "interrupted"
+    kernel.listen_until_quiet()
+    late = [update["data"] for update in kernel.updates()]
+    assert [data[MIME_TYPE]["settled"] for data in late] == [True]
 
 
 def test_captured_displays_are_left_alone(kernel):

@@ -111,10 +111,12 @@ export async function changeKernel(page: AnyPage, how: 'restart' | 'shut down'):
 }
 
 /** Load the page again, also while a cell runs: the kernel then answers nothing until it has ended. */
-export async function reload(page: Lab): Promise<void> {
+export async function reload(page: Lab, opensPanel = true): Promise<void> {
   const lab: Pick<JupyterLabPage, 'reload'> = page;
   await lab.reload({ waitForIsReady: false });
-  await page.evaluate(() => window.jupyterapp.commands.execute('greenllm:open'));
+  if (opensPanel) {
+    await page.evaluate(() => window.jupyterapp.commands.execute('greenllm:open'));
+  }
 }
 
 /** Bring an open notebook to the front. */

@@ -14,7 +14,8 @@ import {
   runsFor,
   stateOf,
   switchTo,
-  test
+  test,
+  type Lab
 } from './lab';
 
 test('power is live and emissions grow while a cell runs', async ({ page, tmpPath }) => {
@@ -82,6 +83,19 @@ test('a page that is reloaded in the middle of a cell has its figures again', as
   // The rest comes once the kernel can answer.
   await expect(row).not.toContainText('running', { timeout: 25_000 });
   await expect(rowOf(panel, 'sum(range(9))')).toBeVisible();
+});
+
+test('a panel that was open is open again after a reload, with the figures', async ({
+  page,
+  tmpPath
+}) => {
+  const panel = await openNotebook(page, `${tmpPath}/a.ipynb`, ['sum(range(9))'], 'greenllm');
+  await runCell(page, 0);
+  await page.notebook.save();
+  await expect.poll(() => savedLayout(page)).toContain('"current":"greenllm-panel"');
+  await reload(page, false);
+  await expect(panel).toBeVisible();
+  await expect(rowOf(panel, 'sum(range(9))')).toContainText('J');
 });
 
 test('a restarted kernel begins with nothing', async ({ page, tmpPath }) => {
@@ -165,3 +179,11 @@ test('a record is drawn in the output of its cell', async ({ page, tmpPath }) =>
   await expect(card.locator('table')).toContainText('Virtual GPU 0');
   await page.screenshot({ path: test.info().outputPath('record.png') });
 });
+
+/** What JupyterLab will have of the layout when it is loaded again. */
+async function savedLayout(page: Lab): Promise<string> {
+  return page.evaluate(async () => {
+    const { data } = await window.jupyterapp.serviceManager.workspaces.fetch('default');
+    return JSON.stringify(data['layout-restorer:data'] ?? null);
+  });
+}

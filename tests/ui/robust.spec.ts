@@ -162,7 +162,7 @@ test('two people in one notebook see the same, once', async ({ browser }) => {
     const [mine, theirs] = contexts as [BrowserContext, BrowserContext];
     await upload(mine, server, 'a.ipynb', [LOAD, runsFor(3)]);
     const first = await open(mine, server.url, 'a.ipynb');
-    test.skip(!(await isCollaborating(first)), 'jupyter-collaboration is not installed');
+    expect(await isCollaborating(first)).toBe(true);
     const second = await open(theirs, server.url, 'a.ipynb');
     await runCell(first, 0);
     await runCell(first, 1, false);

@@ -23,6 +23,8 @@ export function environment(home: string, port: string, token: string): Record<s
     JUPYTER_CONFIG_DIR: join(home, 'config'),
     JUPYTER_DATA_DIR: join(home, 'data'),
     JUPYTER_RUNTIME_DIR: join(home, 'runtime'),
+    // What the tests switch on and off counts, not what the environment around them says.
+    JUPYTER_PREFER_ENV_PATH: '0',
     IPYTHONDIR: join(home, 'ipython'),
     GREENLLM_CONFIG: '',
     GREENLLM_LEDGER: join(home, 'data', 'ledger.sqlite'),

@@ -1,5 +1,5 @@
 /** What works where there is no sidebar: widgets and the line of a running cell. */
-import { expect, LOAD, openNotebook, runCell, runsFor, test } from './lab';
+import { changeKernel, expect, LOAD, openNotebook, runCell, runsFor, test } from './lab';
 
 const SLEEPS = 'import time\ntime.sleep(6)';
 
@@ -49,6 +49,27 @@ test('a widget whose cell is run again makes place for the new one', async ({ pa
   await expect(power).toContainText('At rest');
   await runCell(page, 3);
   await expect(page.locator('.jp-OutputArea', { hasText: '[False, True] seen' })).toBeVisible();
+});
+
+test('widgets that are shown while the kernel is restarted harm nothing, and their cell makes new ones', async ({
+  page,
+  tmpPath
+}) => {
+  const widgets = 'from greenllm_kernel import CellEnergy, LivePower\n';
+  const cells = [`${widgets}display(LivePower(), CellEnergy())`, runsFor(4)];
+  await openNotebook(page, `${tmpPath}/a.ipynb`, cells, 'greenllm');
+  await runCell(page, 0);
+  await runCell(page, 1, false);
+  const widget = page.locator('.jp-OutputArea .widget-html');
+  await expect(widget.nth(0)).toContainText(/\d W now/);
+  await changeKernel(page, 'restart');
+  await runCell(page, 0);
+  await expect(widget).toHaveCount(2);
+  await expect(widget.nth(0)).toContainText('At rest');
+  await runCell(page, 1, false);
+  await expect(widget.nth(0)).toContainText(/\d W now/);
+  await expect(widget.nth(1)).toContainText('running');
+  await expect(widget.nth(1)).not.toContainText('running');
 });
 
 test('a line under a running cell gives way to its record', async ({ page, tmpPath }) => {
