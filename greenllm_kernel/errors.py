@@ -18,7 +18,7 @@ class PlaceError(GreenLLMError):
 
 
 class BudgetError(GreenLLMError, ValueError):
-    """What was given as a budget is no amount of energy."""
+    """What was given as a budget is no amount of energy or emissions."""
 
 
 class PluginError(GreenLLMError):

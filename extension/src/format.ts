@@ -173,8 +173,18 @@ export function formatIntensity(
 
 /** An energy that somebody has set, such as a budget: it is exact. */
 export function formatSetEnergy(valueJ: number, unit: EnergyUnit = 'joule'): [string, string] {
-  const [factor, symbol] = unitFor(valueJ, unit === 'joule' ? JOULES : WATT_HOURS);
-  const value = Number((valueJ / factor).toPrecision(DIGITS_SET.most));
+  return formatSet(valueJ, unit === 'joule' ? JOULES : WATT_HOURS);
+}
+
+/** A mass of CO2 equivalent that somebody has set. */
+export function formatSetMass(massG: number): [string, string] {
+  const [text, symbol] = formatSet(massG, GRAMS);
+  return [text, `${symbol} CO₂e`];
+}
+
+function formatSet(amount: number, units: Units): [string, string] {
+  const [factor, symbol] = unitFor(amount, units);
+  const value = Number((amount / factor).toPrecision(DIGITS_SET.most));
   const short = significant(value, DIGITS_SET.least);
   return [Number(short) === value ? short : String(value), symbol];
 }

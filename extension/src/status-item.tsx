@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import { Signal, type ISignal } from '@lumino/signaling';
 import * as React from 'react';
-import { budgetState, type BudgetState } from './budget';
+import { budgetUse, type BudgetState } from './budget';
 import { powerStateName } from './components/power';
 import { figureText, formatEnergy, formatPercent, formatPower } from './format';
 import { leafIcon } from './icon';
@@ -130,13 +130,13 @@ function statusOf(
     return { text: power, detail: trans.__('Power now: %1', power), budget: 'none' };
   }
   const energy = formatEnergy(totals.energy_j, totals.interval_j, trans, energyUnit);
-  const limit_j = totals.budget_j ?? null;
-  const budget =
-    limit_j === null ? 'none' : budgetState(totals.energy_j, totals.interval_j, limit_j);
+  const use = budgetUse(
+    totals,
+    [totals.energy_j, totals.interval_j],
+    [totals.mass_gco2e, totals.interval_gco2e]
+  );
   const ofBudget =
-    limit_j === null || totals.energy_j === null
-      ? null
-      : budgetText(budget, totals.energy_j / limit_j, trans);
+    use && use.used !== null ? budgetText(use.state, use.used / use.most, trans) : null;
   return {
     text: [power, figureText(energy), ofBudget].filter(part => part !== null).join(' · '),
     detail: [
@@ -146,7 +146,7 @@ function statusOf(
     ]
       .filter(part => part !== null)
       .join('\n'),
-    budget
+    budget: use?.state ?? 'none'
   };
 }
 
@@ -160,7 +160,7 @@ function powerText(session: EnergySession, trans: TranslationBundle): string {
   return formatPower(power?.total_w ?? null, weakest(counted) === 'estimated');
 }
 
-function budgetText(state: BudgetState | 'none', part: number, trans: TranslationBundle): string {
+function budgetText(state: BudgetState, part: number, trans: TranslationBundle): string {
   switch (state) {
     case 'exceeded':
       return trans.__('over budget');

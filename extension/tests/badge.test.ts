@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { makeBadge, writeBadge, type BadgeSubject } from '../src/badge';
 import type { EnergyUnit } from '../src/format';
-import { beside, cell, knownRecord, trans } from './messages';
+import { beside, cell, knownRecord } from './messages';
+import { trans } from './trans';
 
 function badgeOf(subject: BadgeSubject, unit: EnergyUnit = 'joule'): HTMLElement {
   const node = makeBadge();

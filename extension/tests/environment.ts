@@ -2,7 +2,7 @@
 import { vi } from 'vitest';
 import type { Environment } from '../src/components/environment';
 import { DEFAULT_PREFERENCES, type Preferences } from '../src/preferences';
-import { trans } from './messages';
+import { trans } from './trans';
 
 export function environment(preferences: Partial<Preferences> = {}): Environment {
   return {

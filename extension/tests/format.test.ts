@@ -12,7 +12,8 @@ import {
   formatSetEnergy,
   formatShare
 } from '../src/format';
-import { basis, trans } from './messages';
+import { basis } from './messages';
+import { trans } from './trans';
 
 function energy(value: number | null, interval: [number, number] | null): string {
   return figureText(formatEnergy(value, interval, trans));

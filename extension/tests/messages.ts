@@ -1,5 +1,4 @@
-/** Messages as a kernel sends them, to vary in tests. */
-import { nullTranslator } from '@jupyterlab/translation';
+/** Messages as a kernel sends them, to vary in tests; those in the browser use them too. */
 import type {
   BaselineBasis,
   CellMessage,
@@ -12,8 +11,6 @@ import type {
   StageTotals,
   TotalsMessage
 } from '../src/messages';
-
-export const trans = nullTranslator.load('greenllm');
 
 export const SESSION = 'session-1';
 

@@ -7,7 +7,8 @@ import { Panel, type PanelView } from '../src/components/panel';
 import { DEFAULT_PREFERENCES } from '../src/preferences';
 import { EnergySession } from '../src/session';
 import type { KernelFacts } from '../src/state';
-import { beside, cell, channel, hello, knownNet, power, SESSION, totals, trans } from './messages';
+import { beside, cell, channel, hello, knownNet, power, SESSION, totals } from './messages';
+import { trans } from './trans';
 
 // It draws on a canvas, which jsdom has not; the browser tests look at it.
 vi.mock('uplot', () => ({

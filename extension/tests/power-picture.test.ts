@@ -4,7 +4,8 @@ import { apartPicture, stackedPicture } from '../src/components/power-picture';
 import { Stack } from '../src/components/stack';
 import { PowerHistory } from '../src/history';
 import type { ChannelDescription } from '../src/messages';
-import { channel, trans } from './messages';
+import { channel } from './messages';
+import { trans } from './trans';
 
 const CHANNELS: ChannelDescription[] = [
   channel({ id: 'gpu:0', limit_w: 400 }),

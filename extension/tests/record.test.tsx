@@ -3,7 +3,8 @@ import { act } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RecordView } from '../src/components/record';
-import { basis, knownChannel, knownNet, knownRecord, record, trans } from './messages';
+import { basis, knownChannel, knownNet, knownRecord, record } from './messages';
+import { trans } from './trans';
 
 const NOON = '2026-01-31T12:34:00';
 

@@ -6,7 +6,8 @@ import { DEFAULT_PREFERENCES } from '../src/preferences';
 import { EnergySession } from '../src/session';
 import { StatusItem } from '../src/status-item';
 import type { INotebookStreams, IPreferences } from '../src/tokens';
-import { hello, power, SESSION, totals, trans } from './messages';
+import { hello, power, SESSION, totals } from './messages';
+import { trans } from './trans';
 
 const { onDraw } = vi.hoisted(() => ({ onDraw: vi.fn() }));
 

@@ -13,8 +13,9 @@ import { LedgerModel } from '../src/ledger';
 import type { CellMessage, History, HistorySession, StageTotals } from '../src/messages';
 import { DEFAULT_PREFERENCES, type Preferences } from '../src/preferences';
 import type { Answer, EnergyServer, FailureReason } from '../src/server';
-import { cell, hello, totals, trans } from './messages';
+import { cell, hello, totals } from './messages';
 import { history, pastCell, pastCells, pastSession, sum } from './past';
+import { trans } from './trans';
 
 const HOSTILE = '<img src=x onerror="alert(1)">|\n\u202eevil';
 
@@ -310,6 +311,14 @@ describe('the totals', () => {
     expect(budget?.getAttribute('data-state')).toBe(state);
     expect(budget?.textContent).toContain(text);
     expect(budget?.textContent.includes('▲')).toBe(state === 'exceeded');
+  });
+
+  it('show a budget of emissions in grams', async () => {
+    const used = { mass_gco2e: 21, interval_gco2e: [20.5, 21.5] as [number, number] };
+    await draw(<Totals totals={totals({ ...used, budget_gco2e: 20 })} hello={hello()} />);
+    const meter = host.querySelector('[role="meter"]');
+    expect(meter?.getAttribute('aria-label')).toBe('Emissions budget of the session');
+    expect(meter?.getAttribute('aria-valuetext')).toBe('Over budget: used 21.0 ± 0.5 of 20 g CO₂e');
   });
 
   it('draw no bar of what is not known', async () => {

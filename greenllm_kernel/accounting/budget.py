@@ -1,36 +1,26 @@
-"""Budgets: what a cell, a window or the session is to draw at most, and how what was drawn stands to it.
+"""Budgets: what a cell, a window or the session is to draw or emit at most, and how it stands to that.
 
-A budget stops nothing. Whether it is kept is said as far as the 95 % interval of the energy lets one say it.
+A budget stops nothing. Whether it is kept is said as far as the 95 % interval of the figure lets one say it.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
-from greenllm_kernel.accounting.notation import JOULES, energy_text, percent_text, quantity_text
 from greenllm_kernel.errors import BudgetError
-from greenllm_kernel.quantities import Energy
+from greenllm_kernel.quantities import Emissions, Energy, Interval
 
-if TYPE_CHECKING:
-    from greenllm_kernel.accounting.record import Record
-    from greenllm_kernel.accounting.run import Run
-    from greenllm_kernel.accounting.session import Session
-
-LOOK_EVERY_S = 0.5
-"""How often what is drawn is compared with budgets, s."""
-
-HOW_TO_WRITE = "write a number and a unit, such as 5kJ, 2Wh or 0.1kWh"
+HOW_TO_WRITE = "write a number and a unit, such as 5kJ, 2Wh, 0.1kWh or 20g (of CO2e)"
 
 LONGEST_TEXT = 60
 """Characters of what cannot be used that are shown again."""
 
-J_PER_UNIT = {
+J_PER_UNIT: Final = {
     "J": 1.0,
     "kJ": 1e3,
     "MJ": 1e6,
@@ -42,10 +32,13 @@ J_PER_UNIT = {
 }
 """Units of energy in joules (exact)."""
 
-_UNIT_OF = {unit.casefold(): unit for unit in J_PER_UNIT if not unit.startswith(("m", "M"))}
+G_PER_UNIT: Final = {"mg": 1e-3, "g": 1.0, "kg": 1e3, "t": 1e6}
+"""Units of a mass of CO2 equivalent in grams (exact)."""
+
+_UNIT_OF = {unit.casefold(): unit for unit in (*J_PER_UNIT, *G_PER_UNIT) if not unit.startswith(("m", "M"))}
 """What is clear in any case; with m and M, milli and mega, it is not."""
 
-_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d]*)\s*")
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\W\d]*?)\s*(CO2e|CO₂e)?\s*")
 
 
 class Standing(StrEnum):
@@ -62,139 +55,72 @@ class Standing(StrEnum):
     UNKNOWN = "not known"
 
 
-def energy_budget_j(text: str) -> float:
-    """Return the joules that ``"5kJ"``, ``"2 Wh"`` or ``"0.1 kWh"`` are.
-
-    Raises:
-        BudgetError: it is no amount of energy above zero, and how to write one.
-    """
-    found = _NUMBER.fullmatch(text)
-    said = text.strip()[:LONGEST_TEXT]
-    if found is None:
-        raise BudgetError(f"{said!r} is no amount of energy: {HOW_TO_WRITE}")
-    number, unit = float(found[1]), found[2]
-    if not unit:
-        raise BudgetError(f"{said} has no unit: {HOW_TO_WRITE}")
-    unit = unit if unit in J_PER_UNIT else _UNIT_OF.get(unit.casefold(), unit)
-    if unit not in J_PER_UNIT:
-        raise BudgetError(f"{unit[:LONGEST_TEXT]!r} is no unit of energy; there are {', '.join(J_PER_UNIT)}")
-    energy_j = number * J_PER_UNIT[unit]
-    if not (math.isfinite(energy_j) and energy_j > 0):
-        raise BudgetError(f"{said}: a budget is a finite amount above 0")
-    return energy_j
-
-
-def standing(energy: Energy | None, budget_j: float | None) -> Standing:
-    """Return how an energy stands to a budget of ``budget_j``, J."""
-    if energy is None or budget_j is None:
-        return Standing.UNKNOWN
-    low_j, high_j = energy.interval_j
-    if low_j > budget_j:
-        return Standing.EXCEEDED
-    if energy.value_j > budget_j:
-        return Standing.LIKELY
-    return Standing.PERHAPS if high_j > budget_j else Standing.WITHIN
-
-
-def budget_text(energy: Energy | None, budget_j: float, is_whole: bool = True) -> str:
-    """Return how an energy stands to its budget, such as ``"budget 5.00 kJ certainly exceeded: 108 % of it"``.
-
-    Args:
-        energy: that was drawn, J; None where it is not known.
-        budget_j: what was to be drawn at most, J.
-        is_whole: whether nothing is missing from the energy; something that is may make it more, never less.
-    """
-    found = standing(energy, budget_j)
-    budget = f"budget {amount_text(budget_j)}"
-    if energy is None:
-        return f"{budget}: not known whether it is kept, as no energy is known"
-    part = percent_of(energy.value_j / budget_j)
-    if found is Standing.WITHIN:
-        return f"within its {budget}{'' if is_whole else ', as far as is known'}: {part} of it"
-    low, high = (percent_of(edge_j / budget_j) for edge_j in energy.interval_j)
-    certainty = "" if found is Standing.EXCEEDED else f", 95 %: {low} to {high}"
-    return f"{budget} {found}: {part} of it{certainty}"
-
-
-def exceeded_text(energy: Energy | None, budget_j: float | None) -> str | None:
-    """Return what is to be said of a budget that is certainly exceeded; None while it is not."""
-    if budget_j is None or standing(energy, budget_j) is not Standing.EXCEEDED:
-        return None
-    return f"{budget_text(energy, budget_j)}, {energy_text(energy)}"
-
-
-def amount_text(energy_j: float) -> str:
-    """Return an amount that has no uncertainty, such as ``"5.00 kJ"``."""
-    return quantity_text(energy_j, None, JOULES)
-
-
-def percent_of(part: float) -> str:
-    """Return a part of a budget (1), which may be more than all of it, such as ``"108 %"``."""
-    return percent_text(part) if part < 0.99 else f"{100 * part:.0f} %" if part < 1e4 else f"{part:.3g} times"
-
-
-def session_budget_text(session: Session) -> str:
-    """Return in one line how this session stands to its budget, or that it has none."""
-    if session.budget_j is None:
-        return "This session has no budget. %energy budget 5kJ sets one."
-    energy, _, missing = session.span.total()
-    if energy is None and not session.records:
-        return f"This session: budget {amount_text(session.budget_j)}; nothing measured yet."
-    drawn = f"drawn so far {energy_text(energy)}"
-    return f"This session: {budget_text(energy, session.budget_j, not missing)}; {drawn}."
-
-
-def say_on_stderr(run: Run | None, sentence: str) -> None:
-    """Say something about a run, or about the session."""
-    print(f"GreenLLM: {sentence}", file=sys.stderr)
-
-
-class BudgetWatch:
-    """Says once of each budget that it is certainly exceeded, while that happens. Used from one thread.
-
-    Args:
-        session: whose open runs are looked at.
+@dataclass(frozen=True)
+class Budget:
+    """What is to be drawn, or emitted, at most.
 
     Attributes:
-        say: told the run (None: it is the session's budget) and a sentence for the user.
+        most: in J, or in g of CO2 equivalent.
+        is_of_emissions: whether it is the latter.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.say: Callable[[Run | None, str], None] = say_on_stderr
-        self._session = session
-        self._said_of: set[str] = set()
-        self._said_session_j: float | None = None
-        self._looked_at = -math.inf
+    most: float
+    is_of_emissions: bool = False
 
-    def has_said(self, run: Run) -> bool:
-        """Whether it was said of a run, which has not been forgotten yet."""
-        return run.run_id in self._said_of
+    @classmethod
+    def of(cls, text: str) -> Budget:
+        """Return the budget that ``"5kJ"``, ``"2 Wh"``, ``"0.1 kWh"`` or ``"20 g"`` is.
 
-    def look(self) -> None:
-        """Compare now, if that was not done just before."""
-        if time.monotonic() - self._looked_at < LOOK_EVERY_S:
-            return
-        self._looked_at = time.monotonic()
-        for run in self._session.open_runs:
-            said = exceeded_text(run.record.gross, run.budget_j) if run.budget_j and not self.has_said(run) else None
-            if said is not None:
-                self._said_of.add(run.run_id)
-                self.say(run, f"{run.name}: {said} so far; it goes on")
-        self.look_at_session()
+        Raises:
+            BudgetError: it is no amount of energy or emissions above zero, and how to write one.
+        """
+        found = _NUMBER.fullmatch(text)
+        said = text.strip()[:LONGEST_TEXT]
+        if found is None:
+            raise BudgetError(f"{said!r} is no amount of energy or emissions: {HOW_TO_WRITE}")
+        number, unit, gas = float(found[1]), found[2], found[3]
+        if not unit:
+            raise BudgetError(f"{said} has no unit: {HOW_TO_WRITE}")
+        units = G_PER_UNIT if gas else {**J_PER_UNIT, **G_PER_UNIT}
+        unit = unit if unit in units else _UNIT_OF.get(unit.casefold(), unit)
+        if unit not in units:
+            kind = "emissions" if gas else "energy or emissions"
+            raise BudgetError(f"{unit[:LONGEST_TEXT]!r} is no unit of {kind}; there are {', '.join(units)}")
+        most = number * units[unit]
+        if not (math.isfinite(most) and most > 0):
+            raise BudgetError(f"{said}: a budget is a finite amount above 0")
+        return cls(most, unit in G_PER_UNIT)
 
-    def look_at_session(self) -> None:
-        """Compare what the session drew with its budget."""
-        budget_j = self._session.budget_j
-        if budget_j is None or budget_j == self._said_session_j:
-            return
-        said = exceeded_text(self._session.span.total()[0], budget_j)
-        if said is not None:
-            self._said_session_j = budget_j
-            self.say(None, f"this session: {said} so far")
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Budget | None:
+        """Return the budget that :func:`budget_to_dict` described; None where there was none."""
+        if data.get("budget_j") is not None:
+            return cls(data["budget_j"])
+        return cls(data["budget_gco2e"], True) if data.get("budget_gco2e") is not None else None
 
-    def settled(self, run: Run, record: Record) -> None:
-        """A run is over: say of a window outside cells what was not seen before; below a cell stands its record."""
-        said = exceeded_text(record.gross, record.budget_j)
-        if said is not None and record.cell_id is None and not self.has_said(run):
-            self.say(run, f"{record.name}: {said}")
-        self._said_of.discard(run.run_id)
+    def used(self, energy: Energy | None, emissions: Emissions | None) -> tuple[float, Interval] | None:
+        """Return what of it is used, with its 95 % interval, in its own unit; None where that is not known."""
+        if self.is_of_emissions:
+            return (emissions.mass_gco2e, emissions.interval_gco2e) if emissions else None
+        return (energy.value_j, energy.interval_j) if energy else None
+
+
+def budget_to_dict(budget: Budget | None) -> dict[str, float | None]:
+    """Return a budget as records and messages have it: one of the two is null, or both."""
+    return {
+        "budget_j": budget.most if budget and not budget.is_of_emissions else None,
+        "budget_gco2e": budget.most if budget and budget.is_of_emissions else None,
+    }
+
+
+def standing(energy: Energy | None, emissions: Emissions | None, budget: Budget | None) -> Standing:
+    """Return how what was drawn, J, and emitted stands to a budget."""
+    used = budget.used(energy, emissions) if budget else None
+    if used is None or budget is None:
+        return Standing.UNKNOWN
+    value, (low, high) = used
+    if low > budget.most:
+        return Standing.EXCEEDED
+    if value > budget.most:
+        return Standing.LIKELY
+    return Standing.PERHAPS if high > budget.most else Standing.WITHIN

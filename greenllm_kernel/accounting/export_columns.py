@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar
 
+from greenllm_kernel.accounting.budget import budget_to_dict
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.totals import CellTotals
 from greenllm_kernel.metering.meter import Component
@@ -96,7 +97,8 @@ RECORD_COLUMNS: tuple[Column[Record], ...] = (
     *_energy("idle", lambda record: record.idle),
     *_energy("net", lambda record: record.net),
     Column("share_j", float, lambda record: record.share_j),
-    Column("budget_j", float, lambda record: record.budget_j),
+    Column("budget_j", float, lambda record: budget_to_dict(record.budget)["budget_j"]),
+    Column("budget_gco2e", float, lambda record: budget_to_dict(record.budget)["budget_gco2e"]),
     *(Column(f"{component.value}_j", float, partial(_component_j, component)) for component in Component),
     Column("unavailable", str, lambda record: " ".join(record.unavailable)),
     Column("mass_gco2e", float, lambda record: _get(record.emissions, lambda emissions: emissions.mass_gco2e)),

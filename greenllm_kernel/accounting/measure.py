@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from greenllm_kernel.accounting.budget import energy_budget_j
+from greenllm_kernel.accounting.budget import Budget
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.run import Run, innermost, nearest_open
 from greenllm_kernel.accounting.session import Session
@@ -34,8 +34,8 @@ class measure:  # noqa: N801  (used like a function)
         name: what the records are called; None: the function's name, or ``"window"``.
         stage: preprocess, train, evaluate, deploy, or any other text.
         units: by unit, how many the energy is spent on; a callable is asked when the window closes.
-        budget: what it is to draw at most, such as ``"5kJ"`` or joules; it is said when it is exceeded, and nothing is
-            stopped.
+        budget: what it is to draw or emit at most, such as ``"5kJ"``, ``"20g"`` of CO2e or joules; it is said when
+            it is exceeded, and nothing is stopped.
         session: instead of this process's.
     """
 
@@ -45,7 +45,7 @@ class measure:  # noqa: N801  (used like a function)
         *,
         stage: str | None = None,
         units: Mapping[str, float | Callable[[], float]] | None = None,
-        budget: str | float | None = None,
+        budget: str | float | Budget | None = None,
         session: Session | None = None,
     ) -> None:
         if callable(name):
@@ -53,8 +53,9 @@ class measure:  # noqa: N801  (used like a function)
         self._name = name
         self._stage = stage
         self._units = dict(units or {})
-        budget = budget if budget is None or isinstance(budget, str) else f"{budget}J"
-        self._budget_j = None if budget is None else energy_budget_j(budget)
+        if not (budget is None or isinstance(budget, Budget)):
+            budget = Budget.of(budget if isinstance(budget, str) else f"{budget}J")
+        self._budget = budget
         self._session = session
         self._open: list[Run] = []
 
@@ -63,7 +64,7 @@ class measure:  # noqa: N801  (used like a function)
         failed = wait_for_earlier_work(session)
         run = session.open(self._name or "window", self._stage)
         run.failed_before = failed
-        run.budget_j = self._budget_j
+        run.budget = self._budget
         self._open.append(run)
         return run
 
@@ -89,7 +90,7 @@ class measure:  # noqa: N801  (used like a function)
     def __call__(self, function: Function) -> Function:
         name = self._name or getattr(function, "__qualname__", "function")
         again = functools.partial(
-            measure, name, stage=self._stage, units=self._units, budget=self._budget_j, session=self._session
+            measure, name, stage=self._stage, units=self._units, budget=self._budget, session=self._session
         )
 
         if inspect.iscoroutinefunction(function):

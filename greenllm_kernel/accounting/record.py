@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from greenllm_kernel.accounting.budget import Budget, budget_to_dict
 from greenllm_kernel.accounting.channel_energy import ChannelEnergy as ChannelEnergy
 from greenllm_kernel.accounting.channel_energy import basis_to_dict as basis_to_dict
 from greenllm_kernel.accounting.channel_energy import (
@@ -72,7 +73,7 @@ class Record:
         settled: whether later readings can still sharpen it.
         channels: every channel that was to be read, with or without energy.
         gross: all that was drawn, J; None where no channel knows.
-        budget_j: what it was to draw at most, J; None where nothing was said.
+        budget: what it was to draw or emit at most; None where nothing was said.
         overhead_s: time this window cost in the thread that ran the cell.
         sampler_cpu_s: processor time the sampler used meanwhile.
     """
@@ -93,7 +94,7 @@ class Record:
     cell_id: str | None = None
     execution_count: int | None = None
     counts: Mapping[str, float] = field(default_factory=dict)
-    budget_j: float | None = None
+    budget: Budget | None = None
     overhead_s: float = 0.0
     sampler_cpu_s: float = 0.0
     series: Callable[[], Mapping[str, Sequence[tuple[float, float]]]] = field(default=dict, repr=False, compare=False)
@@ -171,7 +172,7 @@ class Record:
             "stage": self.stage,
             "cell_id": self.cell_id,
             "execution_count": self.execution_count,
-            "budget_j": self.budget_j,
+            **budget_to_dict(self.budget),
             "status": self.status.value,
             "host": self.host,
             "started_at": instant(self.started_at),
@@ -219,7 +220,7 @@ class Record:
             cell_id=data["cell_id"],
             execution_count=data["execution_count"],
             counts={name: unit["count"] for name, unit in data["units"].items()},
-            budget_j=data.get("budget_j"),
+            budget=Budget.from_dict(data),
             overhead_s=data["self"]["overhead_s"],
             sampler_cpu_s=data["self"]["sampler_cpu_s"],
         )

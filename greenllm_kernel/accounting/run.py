@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from greenllm_kernel.accounting.budget import Budget
 from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
 from greenllm_kernel.metering.queued_work import Device
 from greenllm_kernel.metering.window import Draw, Window
-from greenllm_kernel.quantities import Emissions, Energy
+from greenllm_kernel.quantities import Energy
 
 if TYPE_CHECKING:
     from greenllm_kernel.accounting.session import Session
@@ -29,7 +30,7 @@ class Run(Window):
         name: what the user calls it; may still be changed while it is open.
         stage: preprocess, train, evaluate, deploy, or any other text; may still be set while it is open.
         counts: by unit, how many the energy was spent on.
-        budget_j: what it is to draw at most, J; None: no matter.
+        budget: what it is to draw or emit at most; None: no matter.
         failed_before: devices whose queued work had failed when it was opened: that is not this run's doing.
         failures: by device, the error of queued work that showed while it was open, for its closing to raise.
     """
@@ -51,7 +52,7 @@ class Run(Window):
         self.cell_id = cell_id
         self.execution_count: int | None = None
         self.counts: dict[str, float] = {}
-        self.budget_j: float | None = None
+        self.budget: Budget | None = None
         self.failed_before: frozenset[Device] = frozenset()
         self.failures: dict[Device, RuntimeError] = {}
         self.status = Status.PARTIAL
@@ -149,7 +150,6 @@ class Run(Window):
             for draw in draws
         ]
         gross = Energy.sum(c.energy for c in channels if c.counted and c.energy is not None)
-        intensity = self.session.intensity
         return Record(
             run_id=self.run_id,
             name=self.name,
@@ -161,13 +161,13 @@ class Run(Window):
             settled=is_settled,
             channels=channels,
             gross=gross,
-            emissions=Emissions.of(gross, intensity, self.session.configuration.pue) if gross and intensity else None,
+            emissions=self.session.emissions_of(gross),
             stage=self.stage,
             parent_run_id=self.parent.run_id if self.parent else None,
             cell_id=self.cell_id,
             execution_count=self.execution_count,
             counts=dict(self.counts),
-            budget_j=self.budget_j,
+            budget=self.budget,
             overhead_s=self.overhead_s,
             sampler_cpu_s=self.sampler_cpu_s,
             series=self.power,

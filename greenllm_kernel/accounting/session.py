@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from greenllm_kernel.accounting.budget import BudgetWatch
+from greenllm_kernel.accounting.budget import Budget
+from greenllm_kernel.accounting.budget_watch import BudgetWatch
 from greenllm_kernel.accounting.intensity import IntensityLookup
 from greenllm_kernel.accounting.kept_records import KeptRecords
 from greenllm_kernel.accounting.labels import Labels
@@ -30,7 +31,7 @@ from greenllm_kernel.metering.idle.stretch import Finding
 from greenllm_kernel.metering.sampler import Sampler
 from greenllm_kernel.metering.window import SettledDraws
 from greenllm_kernel.plugins import Plugins, described
-from greenllm_kernel.quantities import CarbonIntensity
+from greenllm_kernel.quantities import CarbonIntensity, Emissions, Energy
 
 SETTLE_EVERY_S = 0.02
 """How often closed runs are looked at until they are settled, s."""
@@ -71,8 +72,8 @@ class Session:
         self.warnings: list[str] = []
         self.configuration = configuration if configuration is not None else self._configured()
         self.id = self.configuration.session_id or uuid.uuid4().hex
-        self.budget_j: float | None = None
-        """What the session is to draw at most, J; None: no matter."""
+        self.budget: Budget | None = None
+        """What the session is to draw or emit at most; None: no matter."""
         self.budgets = BudgetWatch(self)
         self.host = socket.gethostname()
         self._process_id = os.getpid()
@@ -188,6 +189,11 @@ class Session:
     def intensity(self) -> CarbonIntensity | None:
         """Carbon intensity of the configured place, as far as it is known now."""
         return self.intensity_lookup.now()
+
+    def emissions_of(self, energy: Energy | None) -> Emissions | None:
+        """Return the emissions of an energy at the configured place; None where either is not known."""
+        intensity = self.intensity if energy else None
+        return Emissions.of(energy, intensity, self.configuration.pue) if energy and intensity else None
 
     @property
     def meter_plugins(self) -> set[str]:

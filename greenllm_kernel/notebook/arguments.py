@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 
 from IPython.core.error import UsageError
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
 
-from greenllm_kernel.accounting.budget import energy_budget_j
+from greenllm_kernel.accounting.budget import Budget
 from greenllm_kernel.errors import BudgetError
+from greenllm_kernel.notebook.magic_line import parsed, unquoted, variable, with_arguments
 from greenllm_kernel.notebook.tracker import CellOptions
 
 UNIT = re.compile(r"(?P<unit>[A-Za-z_]\w*)=(?P<expression>.+)", re.DOTALL)
@@ -28,9 +28,9 @@ cell_arguments = (
     ),
     argument(
         "--budget",
-        metavar="ENERGY",
-        help="what the cell is to draw at most, such as 5kJ, 2Wh or 0.1kWh: it is said when that is exceeded, "
-        "and the cell goes on",
+        metavar="AMOUNT",
+        help="what the cell is to draw or emit at most, such as 5kJ, 2Wh, 0.1kWh or 20g: it is said when that is "
+        "exceeded, and the cell goes on",
     ),
     argument("-o", "--output", metavar="VAR", help="put the window into this variable (VAR.record, VAR.settle())"),
     argument("--live", action="store_true", help="show below the cell, while it runs, what it has cost so far"),
@@ -38,11 +38,8 @@ cell_arguments = (
 )
 
 
-def with_cell_arguments(function: object) -> object:
-    """Decorate a cell magic with the arguments of ``%%energy``, for parsing and for its help."""
-    for decorate in reversed(cell_arguments):
-        function = decorate(function)
-    return function
+with_cell_arguments = with_arguments(cell_arguments)
+"""Decorates a cell magic with the arguments of ``%%energy``."""
 
 
 def cell_options(magic: object, line: str) -> CellOptions:
@@ -51,10 +48,7 @@ def cell_options(magic: object, line: str) -> CellOptions:
     Raises:
         UsageError: an unknown flag or a value that cannot be used, and what is expected.
     """
-    try:
-        found = parse_argstring(magic, line)
-    except ValueError as error:
-        raise UsageError(f"%%energy {line}: {error}") from error
+    found = parsed(magic, "%%energy", line)
     per = {}
     for text in found.per:
         match = UNIT.fullmatch(unquoted(text))
@@ -64,24 +58,15 @@ def cell_options(magic: object, line: str) -> CellOptions:
         per[match["unit"]] = match["expression"]
     if found.live and found.quiet:
         raise UsageError("--live shows a line below the cell, and -q nothing: choose one of them")
-    output = found.output
-    if output is not None and (not output.isidentifier() or keyword.iskeyword(output)):
-        raise UsageError(f"-o {output}: expected the name of a variable")
+    output = variable("-o", found.output)
     name = " ".join(unquoted(word) for word in found.name) or None
-    budget_j = None if found.budget is None else _budget_j(unquoted(found.budget))
-    return CellOptions(name, unquoted(found.stage) or None, per, output, found.quiet, budget_j, found.live)
+    budget = None if found.budget is None else _budget(unquoted(found.budget))
+    return CellOptions(name, unquoted(found.stage) or None, per, output, found.quiet, budget, found.live)
 
 
-def unquoted(text: str | None) -> str:
-    """Return a word of a magic's line without the quotation marks around it."""
-    if text is None:
-        return ""
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
-
-
-def _budget_j(text: str) -> float:
+def _budget(text: str) -> Budget:
     try:
-        return energy_budget_j(text)
+        return Budget.of(text)
     except BudgetError as error:
         raise UsageError(f"--budget {error}") from error
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 
+from greenllm_kernel.accounting.budget import budget_to_dict
 from greenllm_kernel.accounting.drawn import Drawn
 from greenllm_kernel.accounting.overlap import Span, joined, length_s, outside, part_within, span_of
 from greenllm_kernel.accounting.record import Record, basis_to_dict, known_net_to_dict
@@ -151,7 +152,9 @@ class Cells:
             "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
             "last_energy_j": latest.gross.value_j if latest.gross else None,
             "last_interval_j": list(latest.gross.interval_j) if latest.gross else None,
-            "budget_j": latest.budget_j,
+            "last_mass_gco2e": latest.emissions.mass_gco2e if latest.emissions else None,
+            "last_interval_gco2e": list(latest.emissions.interval_gco2e) if latest.emissions else None,
+            **budget_to_dict(latest.budget),
             "started_at_ms": 1e3 * latest.started_at.timestamp(),
             "ended_at_ms": None if is_running else 1e3 * span_of(latest)[1],
         }

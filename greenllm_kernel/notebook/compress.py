@@ -42,7 +42,7 @@ class CompressMagics(Magics):
         self._user: InteractiveShell = extension.shell
 
     @no_var_expand
-    @cell_magic("compress")  # type: ignore[arg-type]
+    @cell_magic("compress")
     @with_compress_arguments
     def compress(self, line: str, cell: str) -> CompressionResult | None:
         """Compress a copy of a model by the recipe in this cell; the model itself stays as it is.

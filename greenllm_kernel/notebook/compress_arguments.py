@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import keyword
 from dataclasses import dataclass
 
-from IPython.core.error import UsageError
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
 
-from greenllm_kernel.notebook.arguments import unquoted
+from greenllm_kernel.notebook.magic_line import parsed, unquoted, variable, with_arguments
 
 compress_arguments = (
     magic_arguments("%compress"),  # IPython's help writes one more % before it
@@ -48,11 +46,8 @@ class CompressOptions:
     is_quiet: bool = False
 
 
-def with_compress_arguments(function: object) -> object:
-    """Decorate a cell magic with the arguments of ``%%compress``, for parsing and for its help."""
-    for decorate in reversed(compress_arguments):
-        function = decorate(function)
-    return function
+with_compress_arguments = with_arguments(compress_arguments)
+"""Decorates a cell magic with the arguments of ``%%compress``."""
 
 
 def compress_options(magic: object, line: str) -> CompressOptions:
@@ -61,12 +56,8 @@ def compress_options(magic: object, line: str) -> CompressOptions:
     Raises:
         UsageError: an unknown flag or a value that cannot be used, and what is expected.
     """
-    try:
-        found = parse_argstring(magic, line)
-    except ValueError as error:
-        raise UsageError(f"%%compress {line}: {error}") from error
-    if found.out is not None and (not found.out.isidentifier() or keyword.iskeyword(found.out)):
-        raise UsageError(f"--out {found.out}: expected the name of a variable")
+    found = parsed(magic, "%%compress", line)
+    output = variable("--out", found.out)
     expressions = {name: unquoted(getattr(found, name)) for name in ("calibration", "tokenizer", "train")}
     given = {name: expression for name, expression in expressions.items() if expression}
-    return CompressOptions({"model": found.model, **given}, found.seed, found.out, found.quiet)
+    return CompressOptions({"model": found.model, **given}, found.seed, output, found.quiet)

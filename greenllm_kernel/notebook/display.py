@@ -6,7 +6,8 @@ import html
 from collections.abc import Callable
 from typing import Any
 
-from greenllm_kernel.accounting.budget import Standing, budget_text, standing
+from greenllm_kernel.accounting.budget import Budget, Standing, standing
+from greenllm_kernel.accounting.budget_watch import budget_text
 from greenllm_kernel.accounting.known import Known
 from greenllm_kernel.accounting.notation import (
     HOW_TO_KNOW,
@@ -53,8 +54,8 @@ def _headline(record: Record) -> str:
         duration_text(record.duration_s),
         provenance_text(record.gross),
     ]
-    if record.budget_j is not None and standing(record.gross, record.budget_j) is not Standing.WITHIN:
-        parts.append(_budget(record, record.budget_j))
+    if record.budget is not None and _standing(record) is not Standing.WITHIN:
+        parts.append(_budget(record, record.budget))
     waiting = "" if record.settled else " (being sharpened)"
     return f"{record.name}: {', '.join(parts)}{waiting}"
 
@@ -107,16 +108,20 @@ def _not_of(known: Known) -> str:
 
 def _details(record: Record) -> list[str]:
     details = [per_unit_text(name, unit) for name, unit in record.units.items()]
-    if record.budget_j is not None and standing(record.gross, record.budget_j) is Standing.WITHIN:
-        details.append(_budget(record, record.budget_j))
+    if record.budget is not None and _standing(record) is Standing.WITHIN:
+        details.append(_budget(record, record.budget))
     for channel in record.channels:
         if channel.fault:
             details.append(f"{channel.label}: {_fault(channel, channel.fault)}")
     return details
 
 
-def _budget(record: Record, budget_j: float) -> str:
-    return budget_text(record.gross, budget_j, not record.unavailable)
+def _standing(record: Record) -> Standing:
+    return standing(record.gross, record.emissions, record.budget)
+
+
+def _budget(record: Record, budget: Budget) -> str:
+    return budget_text(record.gross, record.emissions, budget, not record.unavailable)
 
 
 def _fault(channel: ChannelEnergy, fault: str) -> str:

@@ -11,7 +11,7 @@ from greenllm_kernel.accounting.export import Format, check, write_cells, write_
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.accounting.totals import by_cell
 from greenllm_kernel.errors import ExportError
-from greenllm_kernel.notebook.arguments import unquoted
+from greenllm_kernel.notebook.magic_line import unquoted
 from greenllm_kernel.notebook.session_records import session_records
 
 _parser = MagicArgumentParser(prog="%energy export", add_help=False)

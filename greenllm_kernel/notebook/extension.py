@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from greenllm_kernel.accounting.budget import Budget
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
@@ -90,9 +91,9 @@ class Extension:
         self.tracker.measures_every_cell = is_wanted
         self._tell(self.messages.hello)
 
-    def set_budget(self, budget_j: float | None) -> None:
+    def set_budget(self, budget: Budget | None) -> None:
         """Set what the session is to draw at most, J, or no longer set anything; tell the pages."""
-        self.session.budget_j = budget_j
+        self.session.budget = budget
         self._tell(self.messages.totals)
 
     @hookimpl

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from greenllm_kernel.accounting.budget import budget_text
+from greenllm_kernel.accounting.budget_watch import budget_text
 from greenllm_kernel.accounting.notation import duration_text, energy_text, mass_text, power_text, provenance_text
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.sampled import power_now
@@ -69,7 +69,7 @@ def live_text(run: Run) -> str:
         emissions,
         duration_text(record.duration_s),
         provenance_text(record.gross) if record.gross else "",
-        budget_text(record.gross, record.budget_j, not record.unavailable) if record.budget_j is not None else "",
+        budget_text(record.gross, record.emissions, record.budget, not record.unavailable) if record.budget else "",
     ]
     power_w = power_now(run.session.sampler)["total_w"]
     now = f"; {power_text(power_w)} now" if power_w is not None else ""

@@ -18,7 +18,7 @@ COMMANDS = {
     "off": "",
     "status": "",
     "report": "",
-    "budget": "an amount of energy, or off",
+    "budget": "an amount of energy or emissions, or off",
     "idle": "one number (of seconds)",
     "export": "a file, --format and --cells",
     "plugins": "on NAME or off NAME",
@@ -46,7 +46,7 @@ class EnergyMagics(Magics):
         %energy off     measure only cells that begin with %%energy, and measure()
         %energy status  what is measured, with which meters, and what is missing
         %energy report  this session's cells with their energy and emissions
-        %energy budget [ENERGY|off]  how this session stands to its budget; set one (5kJ, 2Wh), or remove it
+        %energy budget [AMOUNT|off]  how this session stands to its budget; set one (5kJ, 2Wh, 20g), or remove it
         %energy export FILE [--format csv|json|parquet] [--cells]  this session's runs, or its cells, as a table
         %energy idle [SECONDS]  measure the idle machine, for 10 s or so long: what net energy is counted from
         %energy plugins [on|off NAME]  which plugins there are; switch one on or off for this session
@@ -66,7 +66,7 @@ class EnergyMagics(Magics):
             interrupt.__traceback__ = None  # where in our code it was is of no use
             raise
 
-    @cell_magic("energy")  # type: ignore[arg-type]
+    @cell_magic("energy")
     @with_cell_arguments
     def cell(self, line: str, cell: str | None) -> Any:
         """Measure this cell's energy and emissions; otherwise it runs as without this line."""
@@ -94,12 +94,13 @@ class EnergyMagics(Magics):
 
         self._extension.shell.display_pub.publish(report_bundle(self._extension.session))
 
-    def _budget(self, energy: str | None = None) -> None:
-        from greenllm_kernel.accounting.budget import energy_budget_j, session_budget_text
+    def _budget(self, amount: str | None = None) -> None:
+        from greenllm_kernel.accounting.budget import Budget
+        from greenllm_kernel.accounting.budget_watch import session_budget_text
 
-        if energy is not None:
+        if amount is not None:
             try:
-                self._extension.set_budget(None if energy == "off" else energy_budget_j(energy))
+                self._extension.set_budget(None if amount == "off" else Budget.of(amount))
             except BudgetError as error:
                 raise UsageError(f"%energy budget {error}") from error
         print(session_budget_text(self._extension.session))

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from greenllm_kernel import __version__
+from greenllm_kernel.accounting.budget import budget_to_dict
 from greenllm_kernel.accounting.channel_energy import by_provenance_to_dict
 from greenllm_kernel.accounting.record import SCHEMA
 from greenllm_kernel.accounting.sampled import channels_now, power_now, shortened, unusable_now
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.accounting.stages import StageSum
 from greenllm_kernel.notebook.cells import Cells, drawn_figures
-from greenllm_kernel.quantities import CarbonIntensity, Emissions, Provenance
+from greenllm_kernel.quantities import CarbonIntensity, Provenance
 
 KEPT_POWERS = 600
 """Power messages kept for pages that join: the last two and a half minutes of measuring."""
@@ -67,12 +68,13 @@ class Messages:
 
     def power(self) -> Message:
         """Power now, and the session's sums."""
-        energy, _, _ = self._session.span.total()
-        emissions = self._emissions(energy)
+        session = self._session
+        energy, _, _ = session.span.total()
+        emissions = session.emissions_of(energy)
         message = self._with_head(
             {
                 "kind": "power",
-                **power_now(self._session.sampler),
+                **power_now(session.sampler),
                 "energy_j": energy.value_j if energy else None,
                 "mass_gco2e": emissions.mass_gco2e if emissions else None,
                 "running": self.cells.running,
@@ -91,7 +93,7 @@ class Messages:
         session = self._session
         drawn, duration_s, readings = session.span.drawn()
         energy = drawn.energy
-        emissions = self._emissions(energy)
+        emissions = session.emissions_of(energy)
         return self._with_head(
             {
                 "kind": "totals",
@@ -108,7 +110,7 @@ class Messages:
                 "mass_gco2e": emissions.mass_gco2e if emissions else None,
                 "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
                 "stages": [self._stage(one) for one in session.stages.sums()],
-                "budget_j": session.budget_j,
+                **budget_to_dict(session.budget),
             }
         )
 
@@ -143,7 +145,7 @@ class Messages:
         return list(self._powers)
 
     def _stage(self, one: StageSum) -> Message:
-        emissions = self._emissions(one.energy)
+        emissions = self._session.emissions_of(one.energy)
         return {
             "stage": one.stage[:LONGEST_STAGE] if one.stage is not None else None,
             "runs": one.runs,
@@ -154,10 +156,6 @@ class Messages:
             "mass_gco2e": emissions.mass_gco2e if emissions else None,
             "interval_gco2e": list(emissions.interval_gco2e) if emissions else None,
         }
-
-    def _emissions(self, energy: Any) -> Emissions | None:
-        intensity = self._session.intensity if energy else None
-        return Emissions.of(energy, intensity, self._session.configuration.pue) if intensity else None
 
     def _with_head(self, content: Message) -> Message:
         head = {"schema": SCHEMA, "session_id": self._session.id, "seq": next(self._numbers)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from greenllm_kernel.accounting.budget import session_budget_text
+from greenllm_kernel.accounting.budget_watch import session_budget_text
 from greenllm_kernel.accounting.notation import energy_text, power_text, provenance_text
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.notebook.idle import baseline_text
@@ -37,7 +37,7 @@ def status_text(session: Session, measures_every_cell: bool) -> str:
     has_measured = energy is not None or session.records or any(not run.is_open for run in session.unsettled_runs)
     total = f"{energy_text(energy)} in {duration_s:.1f} s, {provenance_text(energy)}"
     lines.append(f"This session: {total if has_measured else 'nothing measured yet'}")
-    if session.budget_j is not None:
+    if session.budget is not None:
         lines.append(session_budget_text(session))
     intensity = session.intensity_lookup.wait()
     if intensity is not None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from greenllm_kernel.accounting.budget import exceeded_text
+from greenllm_kernel.accounting.budget import Budget
+from greenllm_kernel.accounting.budget_watch import exceeded_text
 from greenllm_kernel.accounting.measure import error_of_queued_work, status_of, wait_for_earlier_work
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.run import Run
@@ -36,7 +37,7 @@ class CellOptions:
         per: by unit, the expression that tells the count once the cell has ended.
         output: name of the variable that gets the window.
         is_quiet: whether nothing is displayed below the cell.
-        budget_j: what the cell is to draw at most, J; None: no matter.
+        budget: what the cell is to draw or emit at most; None: no matter.
         is_live: whether a line below the cell says what it has cost while it runs.
     """
 
@@ -45,7 +46,7 @@ class CellOptions:
     per: Mapping[str, str] = field(default_factory=dict)
     output: str | None = None
     is_quiet: bool = False
-    budget_j: float | None = None
+    budget: Budget | None = None
     is_live: bool = False
 
 
@@ -114,8 +115,8 @@ class CellTracker:
             frame.run = self._opened(frame.info)
         frame.run.name = options.name or frame.run.name
         frame.run.stage = options.stage or frame.run.stage
-        if options.budget_j is not None:
-            frame.run.budget_j = options.budget_j
+        if options.budget is not None:
+            frame.run.budget = options.budget
             self._follow(frame.run)
         if options.is_live and frame.live is None:
             try:
@@ -190,8 +191,9 @@ class CellTracker:
             self._shell.user_ns[options.output] = run
         if not options.is_quiet:
             self._show(run)
-        elif run.budget_j is not None and not run.session.budgets.has_said(run):
-            said = exceeded_text(run.record.gross, run.budget_j)
+        elif run.budget is not None and not run.session.budgets.has_said(run):
+            record = run.record
+            said = exceeded_text(record.gross, record.emissions, run.budget)
             if said is not None:
                 self._complain(f"{run.name}: {said}")
 

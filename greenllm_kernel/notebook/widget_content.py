@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass
 from typing import Any
 
-from greenllm_kernel.accounting.budget import budget_text
+from greenllm_kernel.accounting.budget_watch import budget_text
 from greenllm_kernel.accounting.notation import (
     GRAMS,
     JOULES,
@@ -23,7 +23,6 @@ from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.notebook.html_table import known_columns, table_html
 from greenllm_kernel.notebook.messages import Message, Messages
 from greenllm_kernel.notebook.sparkline import sparkline
-from greenllm_kernel.quantities import Emissions
 
 CELL_TITLES = ("Cell", "Name", "Stage", "Runs", "Time", "Energy (95 %)", "CO2e (95 %)", "Provenance", "Status")
 
@@ -94,18 +93,18 @@ def _powers(session: Session) -> tuple[str, list[tuple[str, str, str]]]:
 def _sums(session: Session) -> str:
     """Return what the session drew so far, with its interval and provenance."""
     drawn, duration_s, readings = session.span.drawn()
-    energy, intensity = drawn.energy, session.intensity
+    energy = drawn.energy
     if energy is None and duration_s == 0:
         return NOTHING_YET
-    emissions = Emissions.of(energy, intensity, session.configuration.pue) if energy and intensity else None
+    emissions = session.emissions_of(energy)
     parts = [
         energy_text(energy),
         f"{mass_text(emissions)} CO2e ({emissions.intensity.place})" if emissions else "emissions unavailable",
         duration_text(duration_s),
         provenance_text(energy, [reading.label for reading in readings.missing]),
     ]
-    if session.budget_j is not None:
-        parts.append(budget_text(energy, session.budget_j, not readings.missing))
+    if session.budget is not None:
+        parts.append(budget_text(energy, emissions, session.budget, not readings.missing))
     return f"This session: {', '.join(parts)}"
 
 

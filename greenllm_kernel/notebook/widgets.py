@@ -7,7 +7,7 @@ the main thread is busy; only C code that keeps Python's lock holds it up.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ import ipywidgets
 from traitlets.utils.bunch import Bunch
 
 from greenllm_kernel.accounting.session import Session
+from greenllm_kernel.notebook.messages import Messages
 from greenllm_kernel.notebook.redraw import Redraw
 from greenllm_kernel.notebook.widget_content import Content, cells_content, power_content
 
@@ -30,10 +31,14 @@ class LiveWidget(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no ty
     """A widget that is drawn anew, twice a second at most, while something is measured; at rest nothing is sent.
 
     It rests too while no page shows it any more (its cell was run again), and for good once it is closed.
+
+    Args:
+        content: what it is to show now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, content: Callable[[Session, Messages], Content]) -> None:
         self._redraw = Redraw.of(Session.current())
+        self._of = content
         self._is_seen = True
         super().__init__(value=self._content().html, _view_count=0)
         self.observe(self._views_changed, "_view_count")
@@ -53,7 +58,7 @@ class LiveWidget(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no ty
         return self._content().text
 
     def _content(self) -> Content:
-        raise NotImplementedError
+        return self._of(self._redraw.session, self._redraw.messages)
 
     def _views_changed(self, change: Bunch) -> None:
         """Rest while no page shows it. Until pages have told of a first view, one is taken to be there."""
@@ -78,8 +83,8 @@ class LivePower(LiveWidget):
     ``close()`` ends it.
     """
 
-    def _content(self) -> Content:
-        return power_content(self._redraw.session, self._redraw.messages)
+    def __init__(self) -> None:
+        super().__init__(power_content)
 
 
 class CellEnergy(LiveWidget):
@@ -96,9 +101,4 @@ class CellEnergy(LiveWidget):
     def __init__(self, cell: str | None = None, rows: int = MOST_ROWS) -> None:
         if rows < 1:
             raise ValueError(f"rows={rows}: at least 1 row must be shown")
-        self._cell = cell
-        self._rows = rows
-        super().__init__()
-
-    def _content(self) -> Content:
-        return cells_content(self._redraw.messages, self._cell, self._rows)
+        super().__init__(lambda _, messages: cells_content(messages, cell, rows))

@@ -44,6 +44,17 @@ def test_a_cell_within_its_budget_says_nothing_on_stderr(kernel):
     assert "within its budget 7.20 MJ" in outcome.displays[-1]["data"]["text/plain"]
 
 
+def test_a_budget_of_emissions_is_kept_in_grams(kernel):
+    outcome = kernel.run("%%energy grams --budget 20g\n" + SLEEP.format(seconds=0.6))
+    shown = outcome.displays[-1]["data"]
+    assert (shown[MIME_TYPE]["budget_j"], shown[MIME_TYPE]["budget_gco2e"]) == (None, 20.0)
+    assert "within its budget 20.0 g CO2e" in shown["text/plain"]
+    kernel.events.clear()
+    assert "budget 1.00 mg CO2e certainly exceeded" in kernel.run("%energy budget 1 mg").stdout
+    assert kernel.of_kind("totals")[-1]["budget_gco2e"] == 1e-3
+    kernel.run("%energy budget off")
+
+
 def test_pages_are_told_a_cells_budget(kernel, pytestconfig):
     kernel.events.clear()
     kernel.run("%%energy paged --budget 5kJ --stage train\n" + SLEEP.format(seconds=1.2))
@@ -59,7 +70,7 @@ def test_pages_are_told_a_cells_budget(kernel, pytestconfig):
         jsonschema.validate(event, schema)
 
 
-@pytest.mark.parametrize("text", ["5", "much", "-1kJ", "0J", "5mj", "5 kW", "1e999J", "5,5kJ", "off off"])
+@pytest.mark.parametrize("text", ["5", "much", "-1kJ", "0J", "5mj", "5 kW", "1e999J", "5,5kJ", "off off", "20gg"])
 def test_what_is_no_budget_is_refused_and_changes_nothing(kernel, text):
     kernel.run("%energy budget 1 MWh")
     outcome = kernel.run(f"%energy budget {text}")

@@ -7,6 +7,7 @@ import type {
   PowerMessage,
   TotalsMessage
 } from '../../extension/src/messages';
+import * as made from '../../extension/tests/messages';
 import type { AnyPage } from './lab';
 
 export type Said = HelloMessage | PowerMessage | CellMessage | TotalsMessage;
@@ -14,7 +15,7 @@ export type Said = HelloMessage | PowerMessage | CellMessage | TotalsMessage;
 /** The session that speaks here; no kernel has that name for its own. */
 export const SESSION = 'said';
 
-const HEAD = { schema: 1, session_id: SESSION, seq: 1 } as const;
+const HEAD = { session_id: SESSION, seq: 1, at_ms: 0 };
 
 /** What a JupyterLab connection to a kernel has and its types do not show. */
 interface Connection {
@@ -71,95 +72,31 @@ declare global {
 }
 
 export function gpus(count: number): ChannelDescription[] {
-  return Array.from({ length: count }, (_, index) => ({
-    id: `gpu:${index}`,
-    component: 'gpu',
-    label: `NVIDIA H200 ${index}`,
-    meter: 'nvml',
-    provenance: 'measured',
-    inside: null,
-    fault: null
-  }));
+  return Array.from({ length: count }, (_, index) =>
+    made.channel({ id: `gpu:${index}`, label: `NVIDIA H200 ${index}` })
+  );
 }
 
 export function hello(changes: Partial<HelloMessage> = {}): HelloMessage {
-  return {
-    ...HEAD,
-    kind: 'hello',
-    at_ms: 0,
-    version: '0.1.0',
-    host: 'node-1',
-    measuring: true,
-    ready: true,
-    channels: gpus(1),
-    unusable: [],
-    intensity: {
-      value_gco2e_per_kwh: 56,
-      interval_gco2e_per_kwh: [40, 80],
-      place: 'FR',
-      source: 'Our World in Data',
-      vintage: '2025'
-    },
-    warnings: [],
-    ...changes
+  const intensity = {
+    value_gco2e_per_kwh: 56,
+    interval_gco2e_per_kwh: [40, 80] as [number, number],
+    place: 'FR',
+    source: 'Our World in Data',
+    vintage: '2025'
   };
+  return made.hello({ ...HEAD, channels: gpus(1), intensity, ...changes });
 }
 
 export function power(changes: Partial<PowerMessage> = {}): PowerMessage {
-  return {
-    ...HEAD,
-    kind: 'power',
-    at_ms: 0,
-    power_w: { 'gpu:0': 350 },
-    total_w: 350,
-    energy_j: 700,
-    mass_gco2e: 0.011,
-    running: [],
-    ...changes
-  };
+  return made.power({ ...HEAD, running: [], ...changes });
 }
 
 export function cell(id: string, changes: Partial<CellMessage> = {}): CellMessage {
-  return {
-    ...HEAD,
-    kind: 'cell',
-    at_ms: 0,
-    cell_id: id,
-    name: `[1] ${id}`,
-    stage: null,
-    run_id: `run-${id}`,
-    execution_count: 1,
-    status: 'ok',
-    settled: true,
-    runs: 1,
-    duration_s: 2,
-    energy_j: 700,
-    interval_j: [660, 740],
-    provenance: 'measured',
-    unavailable: [],
-    mass_gco2e: 0.011,
-    interval_gco2e: [0.007, 0.016],
-    last_energy_j: 700,
-    last_interval_j: [660, 740],
-    ...changes
-  };
+  const its = { cell_id: id, name: `[1] ${id}`, run_id: `run-${id}`, execution_count: 1 };
+  return made.cell({ ...HEAD, ...its, status: 'ok', settled: true, ...changes });
 }
 
 export function totals(changes: Partial<TotalsMessage> = {}): TotalsMessage {
-  return {
-    ...HEAD,
-    kind: 'totals',
-    at_ms: 0,
-    cells: 1,
-    runs: 1,
-    duration_s: 2,
-    energy_j: 700,
-    interval_j: [660, 740],
-    provenance: 'measured',
-    by_provenance_j: { measured: 700, derived: 0, estimated: 0 },
-    unavailable: [],
-    mass_gco2e: 0.011,
-    interval_gco2e: [0.007, 0.016],
-    ...changes
-  };
+  return made.totals({ ...HEAD, ...changes });
 }

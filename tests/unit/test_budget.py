@@ -7,13 +7,15 @@ import time
 import pytest
 
 from driven import gpu
-from greenllm_kernel.accounting.budget import Standing, budget_text, energy_budget_j, session_budget_text, standing
+from greenllm_kernel.accounting.budget import Budget, Standing, standing
+from greenllm_kernel.accounting.budget_watch import budget_text, session_budget_text
 from greenllm_kernel.accounting.measure import measure
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.errors import BudgetError
 from greenllm_kernel.metering.profiles import Constant
 from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.notebook.display import as_html, text
+from greenllm_kernel.quantities import CarbonIntensity, Emissions
 from made_records import measured, record
 
 
@@ -33,7 +35,19 @@ from made_records import measured, record
     ],
 )
 def test_an_amount_of_energy_is_understood(text, joules):
-    assert energy_budget_j(text) == pytest.approx(joules)
+    budget = Budget.of(text)
+    assert budget.most == pytest.approx(joules)
+    assert not budget.is_of_emissions
+
+
+@pytest.mark.parametrize(
+    ("text", "grams"),
+    [("20g", 20.0), ("20 G", 20.0), ("20 gCO2e", 20.0), (" .5 kg CO₂e ", 500.0), ("3mg", 3e-3), ("1e-3 t", 1000.0)],
+)
+def test_an_amount_of_emissions_is_understood(text, grams):
+    budget = Budget.of(text)
+    assert budget.most == pytest.approx(grams)
+    assert budget.is_of_emissions
 
 
 @pytest.mark.parametrize(
@@ -48,6 +62,9 @@ def test_an_amount_of_energy_is_understood(text, joules):
         ("5mj", "'mj' is no unit"),
         ("5 mwh", "'mwh' is no unit"),
         ("5kW", "'kW' is no unit"),
+        ("5 Mg", "'Mg' is no unit"),
+        ("5 J CO2e", "'J' is no unit of emissions"),
+        ("5 CO2e", "has no unit"),
         ("0J", "above 0"),
         ("-5kJ", "above 0"),
         ("1e999kJ", "above 0"),
@@ -58,40 +75,61 @@ def test_an_amount_of_energy_is_understood(text, joules):
 )
 def test_anything_else_is_refused_with_what_is_expected(text, said):
     with pytest.raises(BudgetError, match=said) as refused:
-        energy_budget_j(text)
+        Budget.of(text)
     assert len(str(refused.value)) < 300
 
 
 def test_what_is_said_goes_no_further_than_the_interval():
     energy = measured(1000.0, random_j=50.0)  # 902 to 1098 J
-    assert standing(energy, 800.0) is Standing.EXCEEDED
-    assert standing(energy, 950.0) is Standing.LIKELY
-    assert standing(energy, 1050.0) is Standing.PERHAPS
-    assert standing(energy, 1200.0) is Standing.WITHIN
-    assert standing(None, 1200.0) is Standing.UNKNOWN
-    assert budget_text(energy, 800.0) == "budget 800 J certainly exceeded: 125 % of it"
-    assert budget_text(energy, 950.0) == "budget 950 J exceeded by the estimate: 105 % of it, 95 %: 95 % to 116 %"
-    assert budget_text(energy, 1050.0) == "budget 1.05 kJ perhaps exceeded: 95 % of it, 95 %: 86 % to 105 %"
-    assert budget_text(energy, 2000.0) == "within its budget 2.00 kJ: 50 % of it"
-    assert "as far as is known" in budget_text(energy, 2000.0, is_whole=False)
-    assert "not known whether" in budget_text(None, 2000.0)
+
+    def said(most, **more):
+        return budget_text(energy, None, Budget(most), **more)
+
+    assert standing(energy, None, Budget(800.0)) is Standing.EXCEEDED
+    assert standing(energy, None, Budget(950.0)) is Standing.LIKELY
+    assert standing(energy, None, Budget(1050.0)) is Standing.PERHAPS
+    assert standing(energy, None, Budget(1200.0)) is Standing.WITHIN
+    assert standing(None, None, Budget(1200.0)) is Standing.UNKNOWN
+    assert said(800.0) == "budget 800 J certainly exceeded: 125 % of it"
+    assert said(950.0) == "budget 950 J exceeded by the estimate: 105 % of it, 95 %: 95 % to 116 %"
+    assert said(1050.0) == "budget 1.05 kJ perhaps exceeded: 95 % of it, 95 %: 86 % to 105 %"
+    assert said(2000.0) == "within its budget 2.00 kJ: 50 % of it"
+    assert "as far as is known" in said(2000.0, is_whole=False)
+    assert "not known whether" in budget_text(None, None, Budget(2000.0))
+
+
+def test_a_budget_of_emissions_goes_by_the_emissions_and_their_interval():
+    energy = measured(3.6e6, random_j=1e4)  # 1 kWh
+    emissions = Emissions.of(energy, CarbonIntensity(50.0, (40.0, 80.0), "FR", "tests", "2025"))
+    grams = [Budget(most, is_of_emissions=True) for most in (30.0, 45.0, 60.0, 90.0)]
+    assert [standing(energy, emissions, budget) for budget in grams] == [
+        Standing.EXCEEDED,
+        Standing.LIKELY,
+        Standing.PERHAPS,
+        Standing.WITHIN,
+    ]
+    assert budget_text(energy, emissions, grams[0]) == "budget 30.0 g CO2e certainly exceeded: 167 % of it"
+    assert "no emissions are known" in budget_text(energy, None, grams[0])
 
 
 def test_below_a_cell_stands_how_it_stands_to_its_budget():
-    over = record(measured(1000.0, random_j=10.0), name="train", budget_j=800.0)
+    over = record(measured(1000.0, random_j=10.0), name="train", budget=Budget(800.0))
     assert text(over).splitlines()[0].endswith("budget 800 J certainly exceeded: 125 % of it")
     assert "certainly exceeded" in as_html(over).partition("</summary>")[0]
-    within = record(measured(1000.0, random_j=10.0), name="train", budget_j=4000.0)
+    within = record(measured(1000.0, random_j=10.0), name="train", budget=Budget(4000.0))
     assert "within its budget 4.00 kJ: 25 % of it" in text(within)
     assert "budget" not in as_html(within).partition("</summary>")[0]
     assert "budget" not in text(record(measured(1000.0, random_j=10.0)))
 
 
 def test_a_record_keeps_its_budget_and_one_without_the_key_has_none():
-    kept = record(measured(1000.0), budget_j=800.0).to_dict()
-    assert Record.from_dict(kept).budget_j == 800.0
-    del kept["budget_j"]
-    assert Record.from_dict(kept).budget_j is None
+    kept = record(measured(1000.0), budget=Budget(800.0)).to_dict()
+    assert Record.from_dict(kept).budget == Budget(800.0)
+    del kept["budget_j"], kept["budget_gco2e"]
+    assert Record.from_dict(kept).budget is None
+    grams = record(measured(1000.0), budget=Budget(20.0, is_of_emissions=True)).to_dict()
+    assert (grams["budget_j"], grams["budget_gco2e"]) == (None, 20.0)
+    assert Record.from_dict(grams).budget == Budget(20.0, is_of_emissions=True)
 
 
 @pytest.fixture
@@ -118,7 +156,7 @@ def test_a_window_above_its_budget_is_told_once_while_it_runs_and_goes_on(watche
     assert about is run
     assert "budget 20.0 J certainly exceeded" in sentence
     assert "it goes on" in sentence
-    assert run.record.budget_j == 20.0
+    assert run.record.budget == Budget(20.0)
 
 
 def test_a_short_window_above_its_budget_is_told_when_it_is_settled(watched):
@@ -144,11 +182,11 @@ def test_a_window_within_its_budget_hears_nothing(watched):
 
 def test_the_session_s_budget_is_told_once_and_anew_after_it_was_raised(watched):
     session, said = watched
-    assert session_budget_text(session) == "This session has no budget. %energy budget 5kJ sets one."
-    session.budget_j = 20.0
+    assert session_budget_text(session) == "This session has no budget. %energy budget 5kJ sets one, or 20g of CO2e."
+    session.budget = Budget(20.0)
     assert "nothing measured yet" in session_budget_text(session)
-    for budget_j in (20.0, 60.0):
-        session.budget_j = budget_j
+    for most in (20.0, 60.0):
+        session.budget = Budget(most)
         with measure("work", session=session):
             time.sleep(1.5)
         session.settle(5.0)
@@ -189,4 +227,4 @@ def test_a_decorated_function_has_its_budget_each_time(watched):
 
     assert step() + step() == 2
     session.close()
-    assert [one.budget_j for one in session.records if one.name == "step"] == [2000.0, 2000.0]
+    assert [one.budget for one in session.records if one.name == "step"] == [Budget(2000.0)] * 2

@@ -1,40 +1,37 @@
 /** How much of the session's budget is used: a bar, and words that say the same. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { budgetState, type BudgetState } from '../budget';
-import { figureText, formatEnergy, formatPercent, formatSetEnergy } from '../format';
-import type { Interval, Quantity } from '../messages';
+import { formatBudget, formatUsed, type BudgetState, type BudgetUse } from '../budget';
+import { figureText, formatPercent } from '../format';
 import { useEnvironment } from './environment';
 
-export interface BudgetBarProps {
-  energy_j: Quantity;
-  interval_j: Interval;
-  budget_j: number;
-}
-
-export function BudgetBar({ energy_j, interval_j, budget_j }: BudgetBarProps): React.JSX.Element {
+export function BudgetBar({ use }: { use: BudgetUse }): React.JSX.Element {
   const { trans, preferences } = useEnvironment();
-  const [limit, symbol] = formatSetEnergy(budget_j, preferences.energyUnit);
-  const used = formatEnergy(energy_j, interval_j, trans, preferences.energyUnit);
-  const state = budgetState(energy_j, interval_j, budget_j);
-  const part = energy_j === null || !(budget_j > 0) ? null : energy_j / budget_j;
-  const amount = figureText(used.unit === symbol ? { ...used, unit: '' } : used);
+  const { most, used, state, isOfEmissions } = use;
+  const [limit, symbol] = formatBudget(use, preferences.energyUnit);
+  const figure = formatUsed(use, trans, preferences.energyUnit);
+  const part = used === null || !(most > 0) ? null : used / most;
+  const amount = figureText(figure.unit === symbol ? { ...figure, unit: '' } : figure);
   const sentence =
-    energy_j === null
+    used === null
       ? trans.__('not known how much of %1 %2 is used', limit, symbol)
       : trans.__('used %1 of %2 %3', amount, limit, symbol);
   const text = [stateWord(state, trans), sentence].filter(word => word !== '').join(' ');
   return (
     <div className="greenllm-Budget" data-state={state}>
       <span className="greenllm-Budget-name">{trans.__('Budget')}</span>
-      {part !== null && energy_j !== null && (
+      {part !== null && used !== null && (
         <div
           role="meter"
           className="greenllm-Budget-bar"
-          aria-label={trans.__('Energy budget of the session')}
+          aria-label={
+            isOfEmissions
+              ? trans.__('Emissions budget of the session')
+              : trans.__('Energy budget of the session')
+          }
           aria-valuemin={0}
-          aria-valuemax={budget_j}
-          aria-valuenow={Math.max(0, Math.min(budget_j, energy_j))}
+          aria-valuemax={most}
+          aria-valuenow={Math.max(0, Math.min(most, used))}
           aria-valuetext={text}
         >
           <span style={{ inlineSize: `${Math.round(100 * Math.max(0, Math.min(1, part)))}%` }} />

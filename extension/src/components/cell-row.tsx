@@ -1,14 +1,13 @@
 /** One cell in the table of cells. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { budgetState } from '../budget';
+import { budgetUse, formatBudget, type BudgetUse } from '../budget';
 import {
   formatDuration,
   formatEmissions,
   formatEnergy,
   formatMeanPower,
   formatPercent,
-  formatSetEnergy,
   type EnergyUnit
 } from '../format';
 import type { CellMessage } from '../messages';
@@ -119,7 +118,7 @@ export function statusText(cell: CellMessage, trans: TranslationBundle): string 
 }
 
 function budgetText(cell: CellMessage, trans: TranslationBundle): string {
-  switch (budgetState(cell.last_energy_j, cell.last_interval_j, cell.budget_j ?? null)) {
+  switch (budgetOfRun(cell)?.state) {
     case 'exceeded':
       return trans.__('over budget');
     case 'perhaps exceeded':
@@ -129,19 +128,27 @@ function budgetText(cell: CellMessage, trans: TranslationBundle): string {
   }
 }
 
+function budgetOfRun(cell: CellMessage): BudgetUse | null {
+  return budgetUse(
+    cell,
+    [cell.last_energy_j, cell.last_interval_j],
+    [cell.last_mass_gco2e ?? null, cell.last_interval_gco2e ?? null]
+  );
+}
+
 function energyDetail(
   cell: CellMessage,
   part: number | null,
   trans: TranslationBundle,
   unit: EnergyUnit
 ): string {
-  const { energy_j, interval_j, budget_j = null } = cell;
+  const { energy_j, interval_j } = cell;
+  const budget = budgetOfRun(cell);
   const beside = netFigures(cell, [energy_j, interval_j], new Date(cell.at_ms), trans, unit);
-  const budget = budget_j === null ? null : formatSetEnergy(budget_j, unit);
   return [
     formatEnergy(energy_j, interval_j, trans, unit).detail,
     part !== null && trans.__('%1 of all cells', formatPercent(part, trans)),
-    budget && trans.__('budget of a run: %1 %2', ...budget),
+    budget && trans.__('budget of a run: %1 %2', ...formatBudget(budget, unit)),
     ...netLines(beside, trans)
   ]
     .filter(line => typeof line === 'string')

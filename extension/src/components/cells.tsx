@@ -52,7 +52,7 @@ export const CellTable = React.memo(function CellTable(props: CellTableProps) {
       <div className="greenllm-Cells-head">
         <h3>{trans.__('Cells')}</h3>
         <button
-          className="greenllm-Cells-order"
+          className="greenllm-QuietButton"
           aria-pressed={isHottestFirst}
           title={trans.__('Cells that took most energy first')}
           onClick={() => setSorting(isHottestFirst ? NOTEBOOK_ORDER : HOTTEST_FIRST)}

@@ -39,7 +39,7 @@ export const ChartTools = React.memo(function ChartTools(props: ChartToolsProps)
       </div>
       <div role="group" aria-label={trans.__('How the charts are drawn')}>
         <button
-          className="greenllm-ChartTools-button"
+          className="greenllm-QuietButton"
           title={
             isHeld
               ? trans.__('Follow the present again')
@@ -69,7 +69,7 @@ export const ChartTools = React.memo(function ChartTools(props: ChartToolsProps)
         />
         {view.zoom !== null && (
           <button
-            className="greenllm-ChartTools-button"
+            className="greenllm-QuietButton"
             title={trans.__('Show all of it again (Escape)')}
             onClick={() => onView({ kind: 'reset' })}
           >
@@ -92,7 +92,7 @@ function Toggle(props: {
 }): React.JSX.Element {
   return (
     <button
-      className="greenllm-ChartTools-button"
+      className="greenllm-QuietButton"
       aria-pressed={props.isOn}
       title={props.title}
       onClick={props.onClick}

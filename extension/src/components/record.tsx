@@ -1,15 +1,8 @@
 /** A record as a one-line card, with its channels to unfold. All of it is text from checked data. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { budgetState, type BudgetState } from '../budget';
-import {
-  formatBasis,
-  formatDuration,
-  formatEmissions,
-  formatEnergy,
-  formatSetEnergy,
-  formatShare
-} from '../format';
+import { budgetUse, formatBudget, type BudgetState } from '../budget';
+import { formatBasis, formatDuration, formatEmissions, formatEnergy, formatShare } from '../format';
 import type { ChannelEnergy, EnergyRecord, EnergyTotal } from '../messages';
 import { asRecord } from '../validate';
 import { FigureText } from './figure';
@@ -112,15 +105,19 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
 
 /** How the run stands to the budget that was set for it; nothing where none was. */
 function BudgetLine({ record, trans }: CardProps): React.JSX.Element | null {
-  const { budget_j = null, energy } = record;
-  if (budget_j === null) {
+  const { energy, emissions } = record;
+  const budget = budgetUse(
+    record,
+    [energy.gross_j, energy.interval_j],
+    [emissions?.mass_gco2e ?? null, emissions?.interval_gco2e ?? null]
+  );
+  if (budget === null) {
     return null;
   }
-  const state = budgetState(energy.gross_j, energy.interval_j, budget_j);
   return (
-    <span className="greenllm-Record-budget" data-state={state}>
-      {state === 'exceeded' && <span aria-hidden="true">▲ </span>}
-      {budgetText(state, formatSetEnergy(budget_j), trans)}
+    <span className="greenllm-Record-budget" data-state={budget.state}>
+      {budget.state === 'exceeded' && <span aria-hidden="true">▲ </span>}
+      {budgetText(budget.state, formatBudget(budget), trans)}
     </span>
   );
 }

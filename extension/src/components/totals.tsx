@@ -1,5 +1,6 @@
 /** What the session has cost so far. */
 import * as React from 'react';
+import { budgetUse } from '../budget';
 import {
   formatDuration,
   formatEmissions,
@@ -42,6 +43,11 @@ export const Totals = React.memo(function Totals({ totals, hello }: TotalsProps)
     trans,
     unit
   );
+  const budget = budgetUse(
+    totals,
+    [totals.energy_j, totals.interval_j],
+    [totals.mass_gco2e, totals.interval_gco2e]
+  );
   const partly = (totals.partial ?? []).map(({ label, coverage }) =>
     trans.__('%1 (%2 of the time)', label, formatPercent(coverage, trans))
   );
@@ -83,13 +89,7 @@ export const Totals = React.memo(function Totals({ totals, hello }: TotalsProps)
           </div>
         )}
       </dl>
-      {typeof totals.budget_j === 'number' && (
-        <BudgetBar
-          energy_j={totals.energy_j}
-          interval_j={totals.interval_j}
-          budget_j={totals.budget_j}
-        />
-      )}
+      {budget && <BudgetBar use={budget} />}
       <p className="greenllm-Totals-line">
         <ProvenanceChip
           provenance={totals.provenance}
