@@ -80,6 +80,11 @@ gpu: .venv/installed ## What an NVIDIA card's sensor is like, and GreenLLM on it
 	@$(call heading,On this machine's NVIDIA card)
 	@python tests/gpu
 
+.PHONY: gpu-models
+gpu-models: .venv/installed ## Joules per token of Llama shapes on an NVIDIA card: 9 minutes a run, see tests/gpu/README.md
+	@$(call heading,Models on this machine's NVIDIA card)
+	@python tests/gpu/models
+
 .PHONY: clean
 clean: ## Remove all that make has made, the environment too
 	rm -rf .venv node_modules build dist test-results tests/ui/test-results

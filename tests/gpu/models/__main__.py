@@ -1,0 +1,180 @@
+"""Joules per token of Llama shapes on this card, by form of the weights and batch: ``python tests/gpu/models``.
+
+Under 9 minutes; what does not fit in is measured by the next run, which goes on where this one has ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "plugins"), str(ROOT / "tests")]
+
+from gpu.card import NOT_THERE, NoCardError, find_card  # noqa: E402
+from gpu.models.plan import BATCHES, FORMS, SHAPES, SHORT, WHOLE_S, Cell, Plan, cells  # noqa: E402
+
+SCHEMA = 1
+
+
+def main() -> int:
+    """Measure what is not measured yet; return 0 where all is, 1 where a cell failed or is left, 3 without a card."""
+    began = time.monotonic()
+    chosen = _arguments()
+    if chosen.device == "cuda":
+        try:
+            card = find_card(chosen.gpu)
+        except NoCardError as error:
+            print(f"There is nothing to measure: {error}.", file=sys.stderr)
+            return NOT_THERE
+        os.environ["CUDA_VISIBLE_DEVICES"] = card.uuid
+        name, described = card.slug, {"uuid": card.uuid, **card.facts}
+    else:
+        name, described = "processor", {"name": "this machine's processor"}
+    chosen.output.mkdir(parents=True, exist_ok=True)
+    path = chosen.output / f"models-{name}.json"
+    result = _begun(path, described, chosen)
+    is_whole = _measure(chosen, result, path, began)
+    from gpu.models.plot import plot
+
+    print(plot(result, path.with_suffix(".png")), flush=True)
+    return 0 if is_whole and not any("error" in found for found in result["cells"].values()) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python tests/gpu/models", description=__doc__)
+    parser.add_argument("--gpu", type=int, metavar="N", help="the card's number in nvidia-smi's order")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu: to try the command out")
+    parser.add_argument("--runtime", default="compiled", help="how the models are deployed")
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=["8b", "1b"])
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
+    parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
+    parser.add_argument("--output", type=Path, metavar="DIR", default=HERE.parent / "results")
+    parser.add_argument("--seconds", type=float, default=WHOLE_S, help="no cell is begun that would end after these")
+    parser.add_argument("--short", action="store_true", help="windows of a tenth of a second: for the tests")
+    return parser.parse_args()
+
+
+def _begun(path: Path, described: dict[str, Any], chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return the result to go on with: that of an earlier run on the same card with the same packages, or a new one."""
+    packages = {name: found for name in ("torch", "transformers", "torchao") if (found := _version(name))}
+    if path.exists():
+        former: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if (former["schema"], former["packages"], former["runtime"]) == (SCHEMA, packages, chosen.runtime):
+            return former
+        path.rename(path.with_name(f"{path.stem}-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.json"))
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    return {
+        "schema": SCHEMA,
+        "started_at": started_at,
+        "card": described,
+        "packages": packages,
+        "runtime": chosen.runtime,
+        "cells": {},
+    }
+
+
+def _measure(chosen: argparse.Namespace, result: dict[str, Any], path: Path, began: float) -> bool:
+    """Measure cell by cell, and write after each; return whether none is left."""
+    from gpu.models.measuring import measured
+    from greenllm_kernel.compression.catalogue import Catalogue
+
+    plan = SHORT if chosen.short else Plan()
+    session = _session(chosen.device)
+    try:
+        session.find_meters()
+        catalogue = Catalogue.of(session.plugins)
+        for cell in cells(chosen.shapes, chosen.forms, chosen.batches):
+            if str(cell) in result["cells"]:
+                continue
+            if time.monotonic() - began + _expected_s(cell, plan, result) > chosen.seconds:
+                print(f"  {cell}: left for the next run", flush=True)
+                return False
+            try:
+                found = measured(cell, plan, chosen.device, chosen.runtime, session, catalogue)
+            except Exception as error:
+                found = {"shape": cell.shape, "form": cell.form, "batch": cell.batch}
+                found["error"] = f"{type(error).__name__}: {error}"
+            result["cells"][str(cell)] = found
+            path.write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
+            print(f"  {cell}: {_told(found)}", flush=True)
+            _free(chosen.device)
+        return True
+    finally:
+        session.close()
+
+
+def _expected_s(cell: Cell, plan: Plan, result: dict[str, Any]) -> float:
+    """Return what a cell is likely to take: as long as the longest of its shape so far."""
+    taken = [
+        found["took_s"] for found in result["cells"].values() if found["shape"] == cell.shape and "took_s" in found
+    ]
+    return max(taken, default=plan.expected_s[cell.shape])
+
+
+def _session(device: str) -> Any:
+    """Return a session that reads the cards, or on a processor whatever there is; with our methods and runtimes."""
+    from greenllm_kernel.accounting.session import Session
+    from greenllm_kernel.configuration import Configuration
+    from greenllm_kernel.plugins import Plugins
+
+    plugins = Plugins(found=[])
+    meters = ["nvml"] if device == "cuda" else ["cpu_model"]
+    modules = [f"meters.{name}" for name in meters] + ["compressors.torchao"]
+    modules += [f"runtimes.{path.stem}" for path in sorted((ROOT / "plugins/greenllm_plugins/runtimes").glob("*.py"))]
+    for name in modules:
+        module = importlib.import_module(f"greenllm_plugins.{name}")
+        if any(member.startswith("greenllm_") for member in vars(module)):
+            plugins.register(module, name)
+    return Session(Configuration(), plugins)
+
+
+def _free(device: str) -> None:
+    """Give back what the last cell has taken: the next model may need all of it."""
+    import torch
+
+    torch._dynamo.reset()
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _told(found: dict[str, Any]) -> str:
+    if "error" in found:
+        return str(found["error"])
+    texts = []
+    for phase in ("prefill", "decode"):
+        one = found[phase]
+        energy_j, interval = one["energy_j_per_token"], one["interval_j_per_token"]
+        if energy_j is None:
+            energy = "energy unavailable"
+        else:
+            half = "" if interval is None else f" ± {(interval[1] - interval[0]) / 2:.2g}"
+            energy = f"{energy_j:.4g}{half} J/token"
+        texts.append(f"{phase} {energy}, {one['tokens_per_s']:.0f} tokens/s")
+    return f"{'; '.join(texts)} ({found['took_s']:.0f} s)"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A call of the driver's that hangs must not keep the process.
+    os._exit(code)
