@@ -28,6 +28,8 @@ WATT_HOURS: Final[Units] = ((3.6e-3, "µWh"), (3.6, "mWh"), (3.6e3, "Wh"), (3.6e
 """In joules (exact)."""
 GRAMS: Final[Units] = ((1e-9, "ng"), (1e-6, "µg"), (1e-3, "mg"), (1.0, "g"), (1e3, "kg"), (1e6, "t"))
 WATTS: Final[Units] = ((1e-3, "mW"), (1.0, "W"), (1e3, "kW"), (1e6, "MW"))
+COUNTS: Final[Units] = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"))
+BYTES: Final[Units] = ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"))
 SECONDS: Final[Units] = ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
 
 DIGITS_WITHOUT_INTERVAL: Final = 3

@@ -10,10 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from greenllm_kernel.compression.compressor import Batch
+from greenllm_kernel.compression.examples import Examples
 from greenllm_kernel.errors import CompressionError
 
 MOST_BATCHES = 128
 """Batches looked at: published pruners and quantisers calibrate with 128 sequences (arXiv:2306.11695, section 4)."""
+
+MOST_ROWS = 100_000
+"""Rows kept of what can be gone through once only."""
 
 LONGEST = 2048
 """Tokens of a text that are looked at."""
@@ -48,7 +52,7 @@ class Calibration:
                 f"calibration data is a list of texts or batches, a data set or a callable, not a {type(data).__name__}"
             )
         # An iterator is used up after one pass: what it gives is kept.
-        self._data = list(islice(data, MOST_BATCHES)) if isinstance(data, Iterator) else data
+        self._data = list(islice(data, MOST_ROWS)) if isinstance(data, Iterator) else data
         self._tokenizer = tokenizer
         first = next(self.batches(torch.device("cpu")), None)
         if first is None:
@@ -57,27 +61,52 @@ class Calibration:
 
     def batches(self, device: torch.device) -> Iterator[Batch]:
         """Yield the batches, on this device."""
-        data: Any = self._data() if callable(self._data) else self._data
-        for row in islice(iter(data), MOST_BATCHES):
-            yield {name: tensor.to(device) for name, tensor in self._batch(row).items()}
+        for row in islice(iter(self._rows()), MOST_BATCHES):
+            yield {name: tensor.to(device) for name, tensor in self._batch(row, LONGEST).items()}
 
-    def _batch(self, row: Any) -> dict[str, Tensor]:
+    def examples(self, length: int, tokens: int, seed: int) -> Examples:
+        """Return the data cut up for training.
+
+        Args:
+            length: of the examples, tokens: token ids without anything else are joined and cut into pieces of it;
+                rows with labels or masks stay apart, and what is longer is cut off.
+            tokens: how many training goes through; where the data has more, it is taken from all over it.
+            seed: of the order in which it is taken.
+        """
+        rows = self._rows()
+        order: Iterable[int] | None = None
+        if hasattr(rows, "__len__") and hasattr(rows, "__getitem__"):
+            order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed)).tolist()
+        batches = (self._batch(row, None) for row in (rows if order is None else map(rows.__getitem__, order)))
+        end, padding = (getattr(self._tokenizer, f"{name}_token_id", None) for name in ("eos", "pad"))
+        return Examples.of(batches, length, tokens, end, padding or 0)
+
+    def _rows(self) -> Any:
+        return self._data() if callable(self._data) else self._data
+
+    def _batch(self, row: Any, longest: int | None) -> dict[str, Tensor]:
         if isinstance(row, Mapping) or hasattr(row, "keys"):
-            known = {name: row[name] for name in row.keys() if name in MODEL_INPUTS}  # noqa: SIM118 (a BatchEncoding)
+            names = set(row.keys())
+            known = {name: row[name] for name in MODEL_INPUTS if name in names}
+            if "text" in names and not known.keys() - {"labels"}:
+                known = {"input_ids": self._tokenized(row["text"], longest), **known}
+            if "label" in names and "labels" not in known:
+                known["labels"] = row["label"]
             if known:
                 return {name: _tensor(name, value) for name, value in known.items()}
-            row = row["text"] if "text" in row.keys() else row  # noqa: SIM118
         if isinstance(row, str):
-            if self._tokenizer is None:
-                raise CompressionError("calibration data of texts needs a tokenizer: tokenizer=..., or --tokenizer")
-            ids = self._tokenizer(row)["input_ids"][:LONGEST]
-            return {"input_ids": _tensor("input_ids", ids)}
+            return {"input_ids": _tensor("input_ids", self._tokenized(row, longest))}
         if isinstance(row, Tensor | list | tuple):
             return {"input_ids": _tensor("input_ids", row)}
         raise CompressionError(
             f"calibration data holds a {type(row).__name__}; wanted are texts, tensors of token ids, or mappings with "
             "input_ids"
         )
+
+    def _tokenized(self, text: str, longest: int | None) -> Any:
+        if self._tokenizer is None:
+            raise CompressionError("calibration data of texts needs a tokenizer: tokenizer=..., or --tokenizer")
+        return self._tokenizer(text)["input_ids"][:longest]
 
 
 def _tensor(name: str, value: Any) -> Tensor:

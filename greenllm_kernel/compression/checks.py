@@ -23,7 +23,7 @@ def refusals_of(model: nn.Module, recipe: Recipe, host: Host, has_data: bool, ca
         recipe: whose steps may follow one another.
         host: where it is to run.
         has_data: whether there is calibration data.
-        can_train: whether there is something to train with.
+        can_train: whether there is a function that trains.
     """
     before = applied_steps(model)
     if before:
@@ -33,8 +33,11 @@ def refusals_of(model: nn.Module, recipe: Recipe, host: Host, has_data: bool, ca
         where = f"step {number} ({step.name})"
         if step.compressor.needs_calibration(step.config) and not has_data:
             yield Refusal(f"{where} needs calibration data", "Give texts, batches or a data set as calibration=.")
-        if step.compressor.needs_training(step.config) and not can_train:
-            yield Refusal(f"{where} trains the model", "Give a function that trains the model it is given as train=.")
+        if step.compressor.needs_training(step.config) and not (can_train or has_data):
+            yield Refusal(
+                f"{where} trains the model",
+                "Give texts, batches or a data set as calibration=, or a function that trains as train=.",
+            )
         try:
             found = step.compressor.check(model, step.config, host)
         except Exception as error:

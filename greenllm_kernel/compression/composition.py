@@ -12,6 +12,8 @@ DOES = {
     Kind.STRUCTURE: "changes the structure",
     Kind.FACTORS: "splits layers into factors",
     Kind.SPARSITY: "sets weights to 0",
+    Kind.TRAINING: "trains the weights",
+    Kind.SHARING: "gives them values to share",
     Kind.PRECISION: "changes the type of the weights",
     Kind.PACKING: "packs weights",
 }
@@ -32,7 +34,7 @@ def conflicts(compressors: Sequence[Compressor]) -> list[Refusal]:
 def _conflict(earlier: Compressor, later: Compressor) -> Refusal | None:
     if earlier.name in later.not_after:
         return later.not_after[earlier.name]
-    if ORDER.index(Kind(later.kind)) >= ORDER.index(Kind(earlier.kind)):
+    if earlier.kind == Kind.TRAINING or ORDER.index(Kind(later.kind)) >= ORDER.index(Kind(earlier.kind)):
         return None
     does, did = DOES[Kind(later.kind)], DOES[Kind(earlier.kind)]
     reason = f"{later.name} {does}, and {earlier.name} {did}, which comes after that"

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from greenllm_kernel.errors import CompressionError
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from greenllm_kernel.compression.examples import Examples
     from greenllm_kernel.compression.host import Host
 
 
@@ -23,7 +26,11 @@ class Saves(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a method does to a model. Steps go from coarse to fine, in this order; those of one kind may repeat."""
+    """What a method does to a model.
+
+    Steps go from coarse to fine, in this order; those of one kind may repeat. Only training may come earlier too, and
+    be followed by anything.
+    """
 
     STRUCTURE = "structure"
     """Fewer layers, heads or units: another configuration of the same architecture."""
@@ -31,6 +38,10 @@ class Kind(StrEnum):
     """Layers become products of smaller ones."""
     SPARSITY = "sparsity"
     """Single weights become 0."""
+    TRAINING = "training"
+    """Weights are trained; those that an earlier step has set to 0 stay 0."""
+    SHARING = "sharing"
+    """Many weights become equal: there are only few values."""
     PRECISION = "precision"
     """Weights become another floating-point type."""
     PACKING = "packing"
@@ -56,6 +67,14 @@ def _no_batches() -> Iterator[Batch]:
     return iter(())
 
 
+def _no_examples(length: int, tokens: int) -> Examples:
+    raise CompressionError("there is no data to train with")
+
+
+def _no_model() -> nn.Module:
+    raise CompressionError("there is no model to learn from")
+
+
 @dataclass(frozen=True)
 class Context:
     """What the runner gives a method to work with.
@@ -63,14 +82,21 @@ class Context:
     Attributes:
         seed: of this step; torch's generators have it already.
         batches: begins the calibration data anew; each batch lies on the model's device. Empty where there is none.
-        train: trains the model that it is given, in place; None where the user gave nothing to train with.
+        train: trains the model that it is given, in place; None where the user gave no function that does.
         tell: told which part of the step is done, 0 to 1.
+        examples: the same data cut up for training: examples of so many tokens, of which one goes through so many
+            tokens. Raises CompressionError where there is no data.
+        given: returns the model as the recipe was given it. It is the user's own: nothing of it may be changed.
+        follows: kinds of the steps that the model has gone through.
     """
 
     seed: int = 0
     batches: Callable[[], Iterator[Batch]] = _no_batches
     train: Callable[[nn.Module], object] | None = None
     tell: Callable[[float], None] = field(default=lambda part: None)
+    examples: Callable[[int, int], Examples] = _no_examples
+    given: Callable[[], nn.Module] = _no_model
+    follows: frozenset[Kind] = frozenset()
 
 
 @runtime_checkable
@@ -100,7 +126,7 @@ class Compressor(Protocol):
         return False
 
     def needs_training(self, config: Any) -> bool:
-        """Tell whether it wants something to train with."""
+        """Tell whether it wants something to train with: data, or the user's own function."""
         return False
 
     def check(self, model: nn.Module, config: Any, host: Host) -> Sequence[Refusal]:

@@ -17,16 +17,19 @@ HEAD = "lm_head"
 errors go straight into the logits."""
 
 
-def matrix_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Return by name the layers with a plain weight matrix: ``nn.Linear``, and GPT-2's ``Conv1D``."""
+def matrix_layers(model: nn.Module, with_embeddings: bool = False) -> dict[str, nn.Module]:
+    """Return by name the layers with a plain weight matrix: ``nn.Linear``, GPT-2's ``Conv1D``, and ``nn.Embedding``."""
     return {
         name: layer
         for name, layer in model.named_modules()
-        if (type(layer) is nn.Linear or is_transposed(layer)) and is_plain(layer.weight)
+        if (type(layer) is nn.Linear or is_transposed(layer) or (with_embeddings and type(layer) is nn.Embedding))
+        and is_plain(layer.weight)
     }
 
 
-def chosen_layers(model: nn.Module, include: Sequence[str], exclude: Sequence[str] = ()) -> dict[str, nn.Module]:
+def chosen_layers(
+    model: nn.Module, include: Sequence[str], exclude: Sequence[str] = (), with_embeddings: bool = False
+) -> dict[str, nn.Module]:
     """Return those of :func:`matrix_layers` that are included and not excluded.
 
     Args:
@@ -34,17 +37,20 @@ def chosen_layers(model: nn.Module, include: Sequence[str], exclude: Sequence[st
         include: patterns. One with ``*``, ``?`` or ``[`` is matched with the whole name (``"*.mlp.*"``); any other is
             a name, or a part of one between dots (``"mlp"``).
         exclude: patterns of layers to leave out.
+        with_embeddings: whether embeddings are among them.
     """
     return {
         name: layer
-        for name, layer in matrix_layers(model).items()
+        for name, layer in matrix_layers(model, with_embeddings).items()
         if any(_matches(name, pattern) for pattern in include) and not any(_matches(name, each) for each in exclude)
     }
 
 
-def refusals_of_choice(model: nn.Module, include: Sequence[str], exclude: Sequence[str] = ()) -> list[Refusal]:
+def refusals_of_choice(
+    model: nn.Module, include: Sequence[str], exclude: Sequence[str] = (), with_embeddings: bool = False
+) -> list[Refusal]:
     """Return what is wrong with a choice of layers: a pattern that means none, or nothing left."""
-    names = list(matrix_layers(model))
+    names = list(matrix_layers(model, with_embeddings))
     if not names:
         return [
             Refusal(
@@ -58,7 +64,7 @@ def refusals_of_choice(model: nn.Module, include: Sequence[str], exclude: Sequen
         for pattern in (*include, *(each for each in exclude if each != HEAD))
         if not any(_matches(name, pattern) for name in names)
     ]
-    if not refusals and not chosen_layers(model, include, exclude):
+    if not refusals and not chosen_layers(model, include, exclude, with_embeddings):
         refusals.append(Refusal("every layer that is included is excluded too", "Shorten the list exclude."))
     return refusals
 

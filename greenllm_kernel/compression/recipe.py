@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,13 @@ from typing import Any
 from greenllm_kernel.compression.catalogue import Catalogue
 from greenllm_kernel.compression.composition import conflicts
 from greenllm_kernel.compression.compressor import Compressor
+from greenllm_kernel.compression.nearest import did_you_mean
 from greenllm_kernel.compression.settings import SettingError, changed_settings, configured, settings_of
+from greenllm_kernel.compression.targets import Target, targets_of
 from greenllm_kernel.errors import RecipeError
+
+KEYS = ("steps", "targets")
+"""Of a recipe that is more than a list of steps."""
 
 EXAMPLE = "- int8_dynamic:\n    exclude: [lm_head]"
 
@@ -39,17 +44,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Steps in their order, which may follow each other so."""
+    """Steps in their order, which may follow each other so, and what they must reach together."""
 
     steps: Sequence[Step]
+    targets: Sequence[Target] = ()
 
     @classmethod
-    def of(cls, source: Recipe | str | Path | Sequence[Any], catalogue: Catalogue) -> Recipe:
+    def of(cls, source: Recipe | str | Path | Sequence[Any] | Mapping[str, Any], catalogue: Catalogue) -> Recipe:
         """Return the recipe that is meant.
 
         Args:
             source: a recipe; YAML text; the path of a file with YAML (a ``Path``, or one line of text that ends in
-                ``.yaml`` or ``.yml``); or a list as YAML would give it: names, and mappings of a name to settings.
+                ``.yaml`` or ``.yml``); or a list as YAML would give it: names, and mappings of a name to settings; or
+                a mapping with such a list as ``steps``, and ``targets``.
             catalogue: whose compressors it may use.
 
         Raises:
@@ -61,9 +68,14 @@ class Recipe:
             return cls.from_file(Path(source), catalogue)
         if isinstance(source, str):
             return cls.from_text(source, catalogue)
+        targets: tuple[Target, ...] = ()
+        if isinstance(source, Mapping):
+            _check_keys(source, lambda key: "the recipe")
+            targets = targets_of(source.get("targets") or {}, "the recipe")
+            source = source.get("steps") or ()
         entries = [(_pair(entry, f"step {number}"), f"step {number}") for number, entry in enumerate(source, 1)]
         return cls._of(
-            [_step(name, settings, catalogue, where, {}) for (name, settings), where in entries], "the recipe"
+            [_step(name, settings, catalogue, where, {}) for (name, settings), where in entries], "the recipe", targets
         )
 
     @classmethod
@@ -90,22 +102,47 @@ class Recipe:
             raise RecipeError(f"{name}: not YAML ({error})") from error
         if root is None:
             raise RecipeError(f"{name} is empty; a recipe is a list of steps, such as:\n{EXAMPLE}")
+        targets: tuple[Target, ...] = ()
+        if isinstance(root, yaml.MappingNode) and any(key.value in KEYS for key, _ in root.value):
+            parts = {key.value: value for key, value in root.value}
+            lines = {key.value: _line(key) for key, _ in root.value}
+            _check_keys(parts, lambda key: f"{name}, line {lines[key]}")
+            if "targets" in parts:
+                targets = _targets_of_node(loader, parts["targets"], name)
+            root = parts.get("steps", root)
         if not isinstance(root, yaml.SequenceNode):
             raise RecipeError(f"{name}, line {_line(root)}: a recipe is a list of steps, such as:\n{EXAMPLE}")
-        return cls._of([_step_of_node(loader, node, catalogue, name) for node in root.value], name)
+        return cls._of([_step_of_node(loader, node, catalogue, name) for node in root.value], name, targets)
 
     @classmethod
-    def _of(cls, steps: Sequence[Step], name: str) -> Recipe:
+    def _of(cls, steps: Sequence[Step], name: str, targets: Sequence[Target]) -> Recipe:
         if not steps:
             raise RecipeError(f"{name} has no steps")
         refusals = conflicts([step.compressor for step in steps])
         if refusals:
             raise RecipeError("\n".join(f"{name}: {refusal}" for refusal in refusals))
-        return cls(tuple(steps))
+        return cls(tuple(steps), tuple(targets))
 
 
 def _is_path(source: str) -> bool:
     return "\n" not in source.strip() and source.strip().endswith((".yaml", ".yml"))
+
+
+def _check_keys(parts: Mapping[Any, Any], where: Callable[[Any], str]) -> None:
+    for key in parts:
+        if key not in KEYS:
+            raise RecipeError(f"{where(key)}: a recipe has no {key!r}; {did_you_mean(str(key), KEYS)}")
+
+
+def _targets_of_node(loader: Any, node: Any, name: str) -> tuple[Target, ...]:
+    import yaml
+
+    lines = {}
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        if key.value in lines:
+            raise RecipeError(f"{name}, line {_line(key)}: {key.value} is set twice")
+        lines[key.value] = f"{name}, line {_line(key)}"
+    return targets_of(loader.construct_object(node, deep=True), f"{name}, line {_line(node)}", lines)
 
 
 def _step_of_node(loader: Any, node: Any, catalogue: Catalogue, name: str) -> Step:

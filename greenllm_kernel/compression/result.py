@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from greenllm_kernel.accounting.notation import (
-    Units,
+    BYTES,
+    COUNTS,
     duration_text,
     energy_text,
     provenance_text,
@@ -21,8 +22,8 @@ from greenllm_kernel.compression.recipe import Step
 if TYPE_CHECKING:
     from torch import nn
 
-COUNTS: Final[Units] = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"))
-BYTES: Final[Units] = ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"))
+    from greenllm_kernel.compression.targets import TargetOutcome
+
 COLUMNS: Final = ("Step", "Parameters", "Memory", "Energy (95 %)", "Time")
 LEAST_SPARSITY: Final = 0.05
 """Part of zeros from which on they are told of: biases of a young model are 0, and rounding makes some."""
@@ -109,6 +110,8 @@ class CompressionResult:
         record: the energy, emissions and time of all steps together.
         seed: of the random numbers.
         host: on which it was made.
+        targets: of the recipe, and whether they are reached, as far as compressing tells: not what only a comparison
+            measures. :meth:`judged` looks at them again.
     """
 
     model: nn.Module = field(repr=False)
@@ -118,6 +121,7 @@ class CompressionResult:
     record: Record
     seed: int
     host: Host
+    targets: Sequence[TargetOutcome] = ()
 
     def save(self, folder: str | Path, tokenizer: Any = None) -> Path:
         """Save the model as a Hugging Face folder with ``greenllm.json``; a former one there is replaced whole.
@@ -134,6 +138,15 @@ class CompressionResult:
         made = {key: value for key, value in self.to_dict().items() if key != "steps"}
         return save_model(self.model, self.steps, made, Path(folder), tokenizer)
 
+    def judged(self, figures: Mapping[str, float | None]) -> Sequence[TargetOutcome]:
+        """Return what became of the targets with further figures.
+
+        Args:
+            figures: by the names that targets have in recipes, such as ``figures_of(comparison, "contender")`` in
+                :mod:`greenllm_kernel.compression.targets` gives; what they leave out stays as compressing told it.
+        """
+        return [each if figures.get(each.target.name) is None else each.target.judged(figures) for each in self.targets]
+
     def to_dict(self) -> dict[str, Any]:
         """Return all but the model as JSON data."""
         return {
@@ -141,6 +154,7 @@ class CompressionResult:
             "steps": [step.to_dict() for step in self.steps],
             "before": _size_to_dict(self.before),
             "after": _size_to_dict(self.after),
+            "targets": [outcome.to_dict() for outcome in self.targets],
             "record": self.record.to_dict(),
             "host": self.host.to_dict(),
             "packages": dict(self.host.packages),
@@ -166,7 +180,7 @@ class CompressionResult:
         lines = [
             "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table
         ]
-        return "\n  ".join([self.headline, *lines, NOT_COMPARED])
+        return "\n  ".join([self.headline, *lines, *map(str, self.targets), NOT_COMPARED])
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.calibration import Calibration
 from greenllm_kernel.compression.catalogue import Catalogue
 from greenllm_kernel.compression.checks import refusals_of
-from greenllm_kernel.compression.compressor import Batch, Context
+from greenllm_kernel.compression.compressor import Batch, Context, Kind
 from greenllm_kernel.compression.folder.load import STEPS_ATTRIBUTE, applied_steps, load_model
+from greenllm_kernel.compression.folder.save import weights_bytes
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.recipe import Recipe, Step
 from greenllm_kernel.compression.result import AppliedStep, CompressionResult, ModelSize
+from greenllm_kernel.compression.targets import TargetOutcome
 from greenllm_kernel.compression.tensors import device_of, not_finite, parameter_counts, size_bytes
 from greenllm_kernel.errors import CompressionError, RecipeError
 from greenllm_kernel.plugins import described
@@ -72,7 +75,7 @@ class StepError(CompressionError):
 
 def compress(
     model: nn.Module | str | Path,
-    recipe: Recipe | str | Path | Sequence[Any],
+    recipe: Recipe | str | Path | Sequence[Any] | Mapping[str, Any],
     *,
     calibration: Iterable[Any] | Callable[[], Iterable[Any]] | None = None,
     tokenizer: Any = None,
@@ -88,10 +91,12 @@ def compress(
 
     Args:
         model: of transformers, or the folder of a saved one; nothing is fetched.
-        recipe: YAML text, the path of a YAML file, or a list of names and of mappings of a name to settings.
-        calibration: texts, batches, a data set, or a callable that returns any of these.
+        recipe: YAML text, the path of a YAML file, or a list of names and of mappings of a name to settings; or a
+            mapping with such a list as ``steps``, and ``targets`` that it must reach.
+        calibration: texts, batches, a data set, or a callable that returns any of these: what methods look at (the
+            first 128) and train with (all).
         tokenizer: for calibration data of texts.
-        train: trains the model it is given, in place; for steps that want it.
+        train: trains the model it is given, in place, instead of GreenLLM's own training between steps of pruning.
         seed: of torch's random numbers; those of the caller are as before afterwards.
         session: in which it is measured, instead of this process's.
         tell: told how far it is.
@@ -117,8 +122,11 @@ def compress(
         reasons = "\n".join(f"- {refusal}" for refusal in refusals)
         raise RecipeError(f"this recipe cannot be run here; nothing was changed:\n{reasons}")
     session.find_meters()
-    running = _Running(given, parsed, data, train, seed, session, tell or (lambda progress: None), host)
-    return running.run(owns_model=given is not model)
+    is_ours = given is not model
+    # A model that nobody else has is changed in place: who wants it as it was reads it once more.
+    original = partial(load_model, model, catalogue=catalogue) if isinstance(model, str | Path) else lambda: given
+    running = _Running(given, original, parsed, data, train, seed, session, tell or (lambda progress: None), host)
+    return running.run(owns_model=is_ours)
 
 
 class _Running:
@@ -127,6 +135,7 @@ class _Running:
     def __init__(
         self,
         given: nn.Module,
+        original: Callable[[], nn.Module],
         recipe: Recipe,
         data: Calibration | None,
         train: Callable[[nn.Module], object] | None,
@@ -136,6 +145,7 @@ class _Running:
         host: Host,
     ) -> None:
         self._given = given
+        self._original = original
         self._recipe = recipe
         self._data = data
         self._train = train
@@ -174,8 +184,7 @@ class _Running:
         torch.manual_seed(seed)
         with measure(f"compress: {step.name}", stage=STAGE, session=self._session) as run:
             self._say(number, step, 0.0, run)
-            context = Context(seed, self._batches(model), self._train, lambda part: self._say(number, step, part, run))
-            model, metadata = step.compressor.convert(model, step.config, context)
+            model, metadata = step.compressor.convert(model, step.config, self._context(model, number, step, seed, run))
             json.dumps(metadata)  # or else the model could not be saved: better to know it now
             model.eval()
             for parameter in model.parameters():
@@ -184,6 +193,19 @@ class _Running:
         self._say(number, step, 1.0, run)
         self._applied.append((AppliedStep(step, dict(metadata), _size(model), run.record), run))
         return model
+
+    def _context(self, model: nn.Module, number: int, step: Step, seed: int, run: Run) -> Context:
+        gone_through = (*applied_steps(self._given), *(applied for applied, _ in self._applied))
+        own = {} if self._data is None else {"examples": partial(self._data.examples, seed=seed)}
+        return Context(
+            seed=seed,
+            batches=self._batches(model),
+            train=self._train,
+            tell=lambda part: self._say(number, step, part, run),
+            given=self._original,
+            follows=frozenset(Kind(applied.step.compressor.kind) for applied in gone_through),
+            **own,
+        )
 
     def _say(self, number: int, step: Step, part: float, run: Run) -> None:
         record = run.record
@@ -255,7 +277,17 @@ class _Running:
             record=record,
             seed=self._seed,
             host=self._host,
+            targets=self._targets(model),
         )
+
+    def _targets(self, model: nn.Module) -> list[TargetOutcome]:
+        """Judge the targets by what is known without measuring."""
+        size = _size(model)
+        figures: dict[str, float | None] = {"parameters": size.parameters, "memory_bytes": size.memory_bytes}
+        if any(target.name == "file_bytes" for target in self._recipe.targets):
+            steps = [*applied_steps(self._given), *(applied for applied, _ in self._applied)]
+            figures["file_bytes"] = weights_bytes(model, steps)
+        return [target.judged(figures) for target in self._recipe.targets]
 
 
 def _copied(model: nn.Module) -> nn.Module:

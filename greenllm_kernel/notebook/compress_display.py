@@ -24,5 +24,6 @@ def result_html(result: CompressionResult) -> str:
     """Return a result as HTML that needs neither scripts nor styles from elsewhere."""
     from greenllm_kernel.compression.result import COLUMNS, NOT_COMPARED
 
-    lines = (f"<div>{html.escape(line)}</div>" for line in (result.headline, NOT_COMPARED))
-    return table_html(COLUMNS, result.rows).join(lines)
+    below = (*map(str, result.targets), NOT_COMPARED)
+    headline, *lines = (f"<div>{html.escape(line)}</div>" for line in (result.headline, *below))
+    return headline + table_html(COLUMNS, result.rows) + "".join(lines)

@@ -337,8 +337,8 @@ def test_the_lottery_rewinds_to_the_first_values(session):
 
 
 def test_a_schedule_without_anything_to_train_with_is_refused(session):
-    with pytest.raises(RecipeError, match=r"step 1 \(prune_weights\) trains the model. Give a function"):
-        compressed(llama(), "- prune_weights: {schedule: iterative}", session)
+    with pytest.raises(RecipeError, match=r"step 1 \(prune_weights\) trains the model. Give texts, .* or a function"):
+        compress(llama(), "- prune_weights: {schedule: iterative}", session=session)
 
 
 # ---- Structure

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from greenllm_kernel.accounting.notation import (
+    COUNTS,
     SECONDS,
     duration_text,
     energy_text,
@@ -13,7 +14,7 @@ from greenllm_kernel.accounting.notation import (
 )
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.compression.comparison.comparison import BreakEven, Cell, Compared, Comparison
-from greenllm_kernel.compression.result import COUNTS, ModelSize, bytes_text
+from greenllm_kernel.compression.result import ModelSize, bytes_text
 
 MISSING: Final = "-"
 

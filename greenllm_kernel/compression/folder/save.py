@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,10 +48,8 @@ def save_model(
         )
     _check_target(folder)
     plain = plain_tensors(model)
-    packed: dict[str, Tensor] = {}
-    for applied in steps:
-        packed |= applied.step.compressor.tensors(model, applied.step.config, applied.metadata)
-    tensors = {name: tensor for name, tensor in plain.tensors.items() if not _is_replaced(name, packed)} | packed
+    packed = _stand_ins(model, steps, plain)
+    tensors = _with_stand_ins(plain, packed)
     weights = STANDARD_WEIGHTS if not packed and _is_standard(model, plain) else OWN_WEIGHTS
     try:
         with replaced(folder) as new:
@@ -75,15 +73,42 @@ def save_model(
     return folder
 
 
+def weights_bytes(model: nn.Module, steps: Sequence[AppliedStep]) -> int:
+    """Return how large the file with the weights would be, all but its list of names, bytes."""
+    plain = plain_tensors(model)
+    return sum(tensor.nbytes for tensor in _with_stand_ins(plain, _stand_ins(model, steps, plain)).values())
+
+
+def _stand_ins(model: nn.Module, steps: Sequence[AppliedStep], plain: PlainTensors) -> dict[str, Tensor]:
+    """Return what is saved in the place of the model's own tensors.
+
+    Where several steps have something for the same one, the last step's counts.
+    """
+    found: dict[str, Tensor] = {}
+    for applied in reversed(steps):
+        taken = _owners(found, plain)
+        given = applied.step.compressor.tensors(model, applied.step.config, applied.metadata)
+        found |= {name: tensor for name, tensor in given.items() if not _owners([name], plain) & taken}
+    return found
+
+
+def _with_stand_ins(plain: PlainTensors, stand_ins: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    taken = _owners(stand_ins, plain)
+    return {name: tensor for name, tensor in plain.tensors.items() if name not in taken} | {**stand_ins}
+
+
+def _owners(stand_ins: Iterable[str], plain: PlainTensors) -> set[str]:
+    """Return the model's own tensors in whose place these are: ``NAME`` of ``NAME.anything``."""
+    parts = (name.split(".") for name in stand_ins)
+    starts = {".".join(part[:length]) for part in parts for length in range(1, len(part))}
+    return starts & plain.tensors.keys()
+
+
 def _check_target(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ModelFolderError(f"{folder} is a file; name a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG_FILE).exists():
         raise ModelFolderError(f"{folder} holds something that is no model, and would be replaced: name another folder")
-
-
-def _is_replaced(name: str, packed: Mapping[str, Tensor]) -> bool:
-    return any(other.startswith(f"{name}.") for other in packed)
 
 
 def _is_standard(model: nn.Module, plain: PlainTensors) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from greenllm_kernel.compression.compressor import Compressor, Context, Kind, Refusal, Saves
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_plugins.compressors.importance import FROM_DATA, Importance
+from greenllm_plugins.compressors.schedules import StructureRoundsConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PruneHeadsConfig:
-    """Settings of ``prune_heads``.
+class PruneHeadsConfig(StructureRoundsConfig):
+    """Settings of ``prune_heads``, besides those of the training between rounds.
 
     Attributes:
         remove: the part that goes, from every layer.
@@ -33,6 +35,7 @@ class PruneHeadsConfig:
     importance: Importance = "l2"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.remove < 1:
             raise ValueError(f"remove: {self.remove} is not between 0 and 1")
 
@@ -52,6 +55,9 @@ class PruneHeads(Compressor):
     def needs_calibration(self, config: PruneHeadsConfig) -> bool:
         return config.importance in FROM_DATA
 
+    def needs_training(self, config: PruneHeadsConfig) -> bool:
+        return config.schedule != "one_shot"
+
     def check(self, model: Any, config: PruneHeadsConfig, host: Host) -> Sequence[Refusal]:
         from greenllm_plugins.compressors.structure import has_heads, is_config
 
@@ -62,8 +68,7 @@ class PruneHeads(Compressor):
                     "Use prune_mlp or prune_layers.",
                 )
             ]
-        heads, groups = _heads(model)
-        before = groups if config.unit == "kv_groups" else heads // groups
+        before = _units(model, config.unit)
         what = "groups of keys and values" if config.unit == "kv_groups" else "queries in each group"
         possible = [count for count in range(1, before) if is_config(model, **_settings(model, config.unit, count))]
         if config.left(before) in possible:
@@ -73,36 +78,47 @@ class PruneHeads(Compressor):
         return [Refusal(reason, f"Remove one of {parts}; or use prune_mlp." if parts else "Use prune_mlp.")]
 
     def convert(self, model: Any, config: PruneHeadsConfig, context: Context) -> tuple[nn.Module, Mapping[str, Any]]:
-        from greenllm_plugins.compressors.importance import scores
-        from greenllm_plugins.compressors.structure import (
-            KEY,
-            OUTPUT,
-            QUERY,
-            VALUE,
-            cut,
-            rebuilt,
-            smaller_config,
-            stack,
-        )
+        from greenllm_plugins.compressors.schedules import cut_in_rounds
+        from greenllm_plugins.compressors.structure import is_config
 
-        found = stack(model)
-        assert found is not None  # the check has seen to it
-        place, layers = found
-        names = [f"{place}.{index}.{part}" for index in range(len(layers)) for part in (QUERY, KEY, VALUE, OUTPUT)]
-        scored = scores(model, {name: model.get_submodule(name) for name in names}, config.importance, context)
-        heads, groups = _heads(model)
-        tensors: dict[str, Tensor] = {}
-        for index in range(len(layers)):
-            query, key, value, output = (f"{place}.{index}.{part}" for part in (QUERY, KEY, VALUE, OUTPUT))
-            queries, shared = _staying(scored, (query, key, value, output), heads, groups, config)
-            tensors.update(cut(model.get_submodule(query), query, outputs=queries))
-            tensors.update(cut(model.get_submodule(key), key, outputs=shared))
-            tensors.update(cut(model.get_submodule(value), value, outputs=shared))
-            tensors.update(cut(model.get_submodule(output), output, inputs=queries))
-            context.tell((index + 1) / len(layers))
-        settings = _settings(model, config.unit, config.left(groups if config.unit == "kv_groups" else heads // groups))
-        smaller = smaller_config(model, **settings)
-        return rebuilt(model, smaller, tensors), settings
+        before = _units(model, config.unit)
+        left = config.left(before)
+        counts = config.counts(before, left)
+        possible = [
+            count for count in counts if count == left or is_config(model, **_settings(model, config.unit, count))
+        ]
+        settings = _settings(model, config.unit, left)
+        cut = partial(_cut, config=config, context=context)
+        return cut_in_rounds(model, possible, cut, config, context), settings
+
+
+def _cut(model: Any, count: int, config: PruneHeadsConfig, context: Context) -> nn.Module:
+    """Return a model with so many units left in each layer."""
+    from greenllm_plugins.compressors.importance import scores
+    from greenllm_plugins.compressors.structure import KEY, OUTPUT, QUERY, VALUE, cut, rebuilt, smaller_config, stack
+
+    found = stack(model)
+    assert found is not None  # the check has seen to it
+    place, layers = found
+    names = [f"{place}.{index}.{part}" for index in range(len(layers)) for part in (QUERY, KEY, VALUE, OUTPUT)]
+    scored = scores(model, {name: model.get_submodule(name) for name in names}, config.importance, context)
+    heads, groups = _heads(model)
+    tensors: dict[str, Tensor] = {}
+    for index in range(len(layers)):
+        query, key, value, output = (f"{place}.{index}.{part}" for part in (QUERY, KEY, VALUE, OUTPUT))
+        queries, shared = _staying(scored, (query, key, value, output), heads, groups, count, config.unit)
+        tensors.update(cut(model.get_submodule(query), query, outputs=queries))
+        tensors.update(cut(model.get_submodule(key), key, outputs=shared))
+        tensors.update(cut(model.get_submodule(value), value, outputs=shared))
+        tensors.update(cut(model.get_submodule(output), output, inputs=queries))
+    smaller = smaller_config(model, **_settings(model, config.unit, count))
+    return rebuilt(model, smaller, tensors)
+
+
+def _units(model: Any, unit: str) -> int:
+    """Return of how many in each layer some go."""
+    heads, groups = _heads(model)
+    return groups if unit == "kv_groups" else heads // groups
 
 
 def _heads(model: Any) -> tuple[int, int]:
@@ -123,7 +139,7 @@ def _settings(model: Any, unit: str, count: int) -> dict[str, int]:
 
 
 def _staying(
-    scored: Any, names: Sequence[str], heads: int, groups: int, config: PruneHeadsConfig
+    scored: Any, names: Sequence[str], heads: int, groups: int, count: int, unit: str
 ) -> tuple[Tensor, Tensor]:
     """Return which outputs of the queries, and of keys and values, stay in a layer."""
     import torch
@@ -136,12 +152,11 @@ def _staying(
     size = queries.shape[-1]
     numbers = torch.arange(heads, device=queries.device).reshape(groups, -1)
     kept_groups = torch.arange(groups, device=queries.device)
-    if config.unit == "kv_groups":
-        kept_groups = best(queries.sum((1, 2)) + shared.sum(1), config.left(groups))
+    if unit == "kv_groups":
+        kept_groups = best(queries.sum((1, 2)) + shared.sum(1), count)
         numbers = numbers[kept_groups]
     else:
-        left = config.left(heads // groups)
-        numbers = torch.stack([row[best(score, left)] for row, score in zip(numbers, queries.sum(2), strict=True)])
+        numbers = torch.stack([row[best(score, count)] for row, score in zip(numbers, queries.sum(2), strict=True)])
     within = torch.arange(size, device=queries.device)
     return tuple((each.flatten()[:, None] * size + within).flatten() for each in (numbers, kept_groups))  # type: ignore[return-value]
 

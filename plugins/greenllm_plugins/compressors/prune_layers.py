@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from greenllm_kernel.compression.compressor import Compressor, Context, Kind, Refusal, Saves
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_plugins.compressors.importance import FROM_DATA, Importance
+from greenllm_plugins.compressors.schedules import StructureRoundsConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PruneLayersConfig:
-    """Settings of ``prune_layers``.
+class PruneLayersConfig(StructureRoundsConfig):
+    """Settings of ``prune_layers``, besides those of the training between rounds.
 
     Attributes:
         remove: the part of the layers that goes.
-        layers: the numbers of those that go, from 0, instead of a part.
+        layers: the numbers of those that go, from 0, instead of a part; in rounds, the first of this list go first.
         importance: ``similarity``: how little the layer turns what passes through it (Men et al., arXiv:2403.03853,
             "block influence"); the others: the sum over its weights.
     """
@@ -33,6 +34,7 @@ class PruneLayersConfig:
     importance: Literal["similarity"] | Importance = "similarity"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.remove < 1:
             raise ValueError(f"remove: {self.remove} is not between 0 and 1")
 
@@ -52,6 +54,9 @@ class PruneLayers(Compressor):
     def needs_calibration(self, config: PruneLayersConfig) -> bool:
         return not config.layers and config.importance in {*FROM_DATA, "similarity"}
 
+    def needs_training(self, config: PruneLayersConfig) -> bool:
+        return config.schedule != "one_shot"
+
     def check(self, model: nn.Module, config: PruneLayersConfig, host: Host) -> Sequence[Refusal]:
         from greenllm_plugins.compressors.structure import stack
 
@@ -67,34 +72,53 @@ class PruneLayers(Compressor):
         return []
 
     def convert(self, model: Any, config: PruneLayersConfig, context: Context) -> tuple[nn.Module, Mapping[str, Any]]:
-        from greenllm_kernel.compression.tensors import plain_tensors
-        from greenllm_plugins.compressors.structure import rebuilt, smaller_config, stack
+        from greenllm_plugins.compressors.schedules import cut_in_rounds
+        from greenllm_plugins.compressors.structure import stack
 
         found = stack(model)
         assert found is not None  # the check has seen to it
-        place, layers = found
-        going = set(config.layers) or _least(model, place, layers, config, context)
-        kept = [number for number in range(len(layers)) if number not in going]
-        tensors: dict[str, Tensor] = {}
-        for name, tensor in plain_tensors(model).tensors.items():
-            if not name.startswith(f"{place}."):
-                continue
-            number, _, rest = name.removeprefix(f"{place}.").partition(".")
-            if int(number) not in going:
-                tensors[f"{place}.{kept.index(int(number))}.{rest}"] = tensor
-        settings = {
-            name: [value[number] for number in kept]
-            for name, value in vars(model.config).items()
-            if isinstance(value, list) and len(value) == len(layers)
-        }
-        smaller = smaller_config(model, **settings, num_hidden_layers=len(kept))
-        return rebuilt(model, smaller, tensors, instead_of=place), {"removed": sorted(going)}
+        before = len(found[1])
+        left = list(range(before))  # by the numbers that they had at first
+
+        def cut(model: nn.Module, count: int) -> nn.Module:
+            place, layers = stack(model) or found
+            excess = len(layers) - count
+            named = [left.index(number) for number in dict.fromkeys(config.layers) if number in left]
+            going = set(named[:excess]) if config.layers else _least(model, place, layers, excess, config, context)
+            left[:] = [number for index, number in enumerate(left) if index not in going]
+            return _without(model, place, layers, going)
+
+        counts = config.counts(before, before - config.count(before))
+        model = cut_in_rounds(model, counts, cut, config, context)
+        return model, {"removed": sorted(set(range(before)) - set(left))}
+
+
+def _without(model: Any, place: str, layers: nn.ModuleList, going: set[int]) -> nn.Module:
+    """Return a model without these layers."""
+    from greenllm_kernel.compression.tensors import plain_tensors
+    from greenllm_plugins.compressors.structure import rebuilt, smaller_config
+
+    kept = [number for number in range(len(layers)) if number not in going]
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in plain_tensors(model).tensors.items():
+        if not name.startswith(f"{place}."):
+            continue
+        number, _, rest = name.removeprefix(f"{place}.").partition(".")
+        if int(number) not in going:
+            tensors[f"{place}.{kept.index(int(number))}.{rest}"] = tensor
+    settings = {
+        name: [value[number] for number in kept]
+        for name, value in vars(model.config).items()
+        if isinstance(value, list) and len(value) == len(layers)
+    }
+    smaller = smaller_config(model, **settings, num_hidden_layers=len(kept))
+    return rebuilt(model, smaller, tensors, instead_of=place)
 
 
 def _least(
-    model: nn.Module, place: str, layers: nn.ModuleList, config: PruneLayersConfig, context: Context
+    model: nn.Module, place: str, layers: nn.ModuleList, count: int, config: PruneLayersConfig, context: Context
 ) -> set[int]:
-    """Return the numbers of the layers that matter least."""
+    """Return the numbers of so many layers that matter least."""
     from greenllm_kernel.compression.layers import matrix_layers
     from greenllm_plugins.compressors.importance import scores
 
@@ -106,7 +130,7 @@ def _least(
         worth = [0.0] * len(layers)
         for name in matrices:
             worth[int(name.removeprefix(f"{place}.").partition(".")[0])] += float(scored(name).sum())
-    return set(sorted(range(len(layers)), key=worth.__getitem__)[: config.count(len(layers))])
+    return set(sorted(range(len(layers)), key=worth.__getitem__)[:count])
 
 
 def _influences(model: nn.Module, layers: nn.ModuleList, context: Context) -> list[float]:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from greenllm_kernel.compression.compressor import Compressor, Context, Kind, Refusal, Saves
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_plugins.compressors.importance import FROM_DATA, Importance
+from greenllm_plugins.compressors.schedules import StructureRoundsConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from greenllm_kernel.compression.host import Host
+    from greenllm_plugins.compressors.structure import Mlp
 
 
 @dataclass(frozen=True)
-class PruneMlpConfig:
-    """Settings of ``prune_mlp``.
+class PruneMlpConfig(StructureRoundsConfig):
+    """Settings of ``prune_mlp``, besides those of the training between rounds.
 
     Attributes:
         remove: the part of the units that goes, from every layer.
@@ -32,6 +35,7 @@ class PruneMlpConfig:
     multiple_of: int = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.remove < 1:
             raise ValueError(f"remove: {self.remove} is not between 0 and 1")
         if self.multiple_of < 1:
@@ -52,6 +56,9 @@ class PruneMlp(Compressor):
 
     def needs_calibration(self, config: PruneMlpConfig) -> bool:
         return config.importance in FROM_DATA
+
+    def needs_training(self, config: PruneMlpConfig) -> bool:
+        return config.schedule != "one_shot"
 
     def check(self, model: nn.Module, config: PruneMlpConfig, host: Host) -> Sequence[Refusal]:
         from greenllm_plugins.compressors.structure import mlp_of
@@ -75,34 +82,38 @@ class PruneMlp(Compressor):
     def convert(
         self, model: nn.Module, config: PruneMlpConfig, context: Context
     ) -> tuple[nn.Module, Mapping[str, Any]]:
-        from greenllm_plugins.compressors.importance import scores
-        from greenllm_plugins.compressors.structure import (
-            best,
-            by_inputs,
-            by_outputs,
-            cut,
-            mlp_of,
-            rebuilt,
-            smaller_config,
-            stack,
-        )
+        from greenllm_plugins.compressors.schedules import cut_in_rounds
+        from greenllm_plugins.compressors.structure import mlp_of
 
-        mlp, found = mlp_of(model), stack(model)
-        assert mlp is not None and found is not None  # the check has seen to it
-        place, layers = found
-        width = config.width(_width(model, mlp.inward[0]))
-        names = [f"{place}.{index}.{part}" for index in range(len(layers)) for part in (*mlp.inward, mlp.outward)]
-        scored = scores(model, {name: model.get_submodule(name) for name in names}, config.importance, context)
-        tensors: dict[str, Tensor] = {}
-        for index in range(len(layers)):
-            inward = [f"{place}.{index}.{part}" for part in mlp.inward]
-            outward = f"{place}.{index}.{mlp.outward}"
-            stays = best(by_outputs(scored, inward) + by_inputs(scored, [outward]), width)
-            for name in inward:
-                tensors.update(cut(model.get_submodule(name), name, outputs=stays))
-            tensors.update(cut(model.get_submodule(outward), outward, inputs=stays))
-            context.tell((index + 1) / len(layers))
-        return rebuilt(model, smaller_config(model, **{mlp.setting: width}), tensors), {"width": width}
+        mlp = mlp_of(model)
+        assert mlp is not None  # the check has seen to it
+        before = _width(model, mlp.inward[0])
+        width, unit = config.width(before), config.multiple_of
+        counts = [width if count == width else -(-count // unit) * unit for count in config.counts(before, width)]
+        counts = [count for count in dict.fromkeys(counts) if count < before]
+        cut = partial(_cut, mlp=mlp, importance=config.importance, context=context)
+        return cut_in_rounds(model, counts, cut, config, context), {"width": width}
+
+
+def _cut(model: nn.Module, width: int, mlp: Mlp, importance: Importance, context: Context) -> nn.Module:
+    """Return a model with so many units left in each layer."""
+    from greenllm_plugins.compressors.importance import scores
+    from greenllm_plugins.compressors.structure import best, by_inputs, by_outputs, cut, rebuilt, smaller_config, stack
+
+    found = stack(model)
+    assert found is not None
+    place, layers = found
+    names = [f"{place}.{index}.{part}" for index in range(len(layers)) for part in (*mlp.inward, mlp.outward)]
+    scored = scores(model, {name: model.get_submodule(name) for name in names}, importance, context)
+    tensors: dict[str, Tensor] = {}
+    for index in range(len(layers)):
+        inward = [f"{place}.{index}.{part}" for part in mlp.inward]
+        outward = f"{place}.{index}.{mlp.outward}"
+        stays = best(by_outputs(scored, inward) + by_inputs(scored, [outward]), width)
+        for name in inward:
+            tensors.update(cut(model.get_submodule(name), name, outputs=stays))
+        tensors.update(cut(model.get_submodule(outward), outward, inputs=stays))
+    return rebuilt(model, smaller_config(model, **{mlp.setting: width}), tensors)
 
 
 def _width(model: nn.Module, inward: str) -> int:

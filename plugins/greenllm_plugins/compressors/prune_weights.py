@@ -10,7 +10,7 @@ from greenllm_kernel.compression.compressor import Compressor, Context, Kind, Re
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_plugins.compressors.importance import FROM_DATA, Importance
 from greenllm_plugins.compressors.patterns import Pattern
-from greenllm_plugins.compressors.schedules import Schedule
+from greenllm_plugins.compressors.schedules import RoundsConfig, Schedule
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PruneWeightsConfig:
-    """Settings of ``prune_weights``.
+class PruneWeightsConfig(RoundsConfig):
+    """Settings of ``prune_weights``, besides those of the training between rounds.
 
     Attributes:
         sparsity: the part of the weights that goes, below 1.
@@ -28,7 +28,6 @@ class PruneWeightsConfig:
         pattern: which go.
         threshold: score below which they go, for the pattern of this name.
         schedule: at once, or in rounds with training.
-        rounds: of a schedule that has them.
         store: ``sparse`` saves a bit mask and the weights that are left; ``dense`` saves zeros too, for transformers.
         include: which layers.
         exclude: which of them not.
@@ -40,12 +39,12 @@ class PruneWeightsConfig:
     pattern: Pattern = "layer"
     threshold: float = 0.0
     schedule: Schedule = "one_shot"
-    rounds: int = 3
     store: Literal["sparse", "dense"] = "sparse"
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ("lm_head",)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.sparsity < 1:
             raise ValueError(f"sparsity: {self.sparsity} is not from 0 to below 1")
         if (self.pattern == "threshold") != (self.threshold > 0):
@@ -54,8 +53,6 @@ class PruneWeightsConfig:
             raise ValueError(
                 f"schedule: {self.schedule} raises the sparsity by rounds, which {self.pattern} leaves fixed"
             )
-        if self.rounds < 1:
-            raise ValueError(f"rounds: {self.rounds} is below 1")
 
 
 class PruneWeights(Compressor):
@@ -98,7 +95,7 @@ class PruneWeights(Compressor):
             scored = scores(model, layers, config.importance, context)
             return masks(scored, layers, config.pattern, sparsity, config.threshold)
 
-        prune(model, layers, chosen, config.schedule, config.sparsity, config.rounds, context)
+        prune(model, layers, chosen, config.schedule, config.sparsity, config, context)
         return model, {"layers": list(layers)}
 
     def tensors(
