@@ -126,9 +126,7 @@ test-extension: .venv/built | build/logs ## Unit tests and size of the extension
 test-python: .venv/built .venv/llm-compressor | build/logs ## Unit tests, and tests with real kernels
 	@command -v cc > /dev/null || $(call fail,The tests compile stand-ins for hardware. Please install a C compiler (cc).)
 	@$(call heading,Python: unit tests and real kernels)
-	@set -o pipefail; pytest --color=no --numprocesses=2 --dist=loadfile 2>&1 | tee build/logs/python.log \
-	  || { $(call heading,Python: once more what failed beside other tests, alone); \
-	  pytest --color=no --last-failed --last-failed-no-failures=none 2>&1 | tee -a build/logs/python.log; }
+	@set -o pipefail; pytest --color=no --numprocesses=3 --dist=loadfile --durations=25 2>&1 | tee build/logs/python.log
 	@tail -n 1 build/logs/python.log > build/logs/python.summary
 
 .PHONY: test-browser

@@ -239,12 +239,12 @@ def test_the_stream_is_live_in_mid_cell_and_silent_afterwards(kernel):
     kernel.run("import time; time.sleep(0.5)")  # the meters are found by now
     kernel.listen_until_quiet()
     kernel.events.clear()
-    request = kernel.client.execute("import time\nend = time.time() + 3\nwhile time.time() < end: pass")
+    request = kernel.client.execute("import time\nend = time.time() + 4.5\nwhile time.time() < end: pass")
     began = time.monotonic()
-    kernel.listen(2.0)
+    kernel.listen(3.5)
     powers = kernel.of_kind("power")
-    assert time.monotonic() - began < 2.5
-    assert 2 <= len(powers) <= 9  # the other ticks of these two seconds are the row, hello and the totals
+    assert time.monotonic() - began < 4.0
+    assert 6 <= len(powers) <= 15  # of 14 ticks the row takes 4, hello and the totals one each
     assert powers[-1]["running"]
     assert powers[-1]["energy_j"] > powers[0]["energy_j"]
     assert powers[-1]["mass_gco2e"] > powers[0]["mass_gco2e"]

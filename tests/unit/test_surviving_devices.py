@@ -32,6 +32,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     running = started(nvml.build(tmp_path_factory.mktemp("nvml")))
+    running.on(Machine([Gpu()]), windows, str(running.control), (), (0.1,))  # what is imported there takes its time
     yield running
     running.pool.shutdown(cancel_futures=True)
 
