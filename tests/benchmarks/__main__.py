@@ -24,6 +24,7 @@ import javascript  # noqa: E402
 import loading  # noqa: E402
 import memory  # noqa: E402
 import sampling  # noqa: E402
+import verdict  # noqa: E402
 import windows  # noqa: E402
 from figure import Figure, table  # noqa: E402
 
@@ -41,6 +42,7 @@ TRUTH_PARTS = {
     "accuracy": accuracy.figures,
     "coverage": coverage.figures,
     "memory": memory.figures,
+    "verdict": verdict.figures,
 }
 """Of what is said, how true it is; these take the options."""
 

@@ -71,7 +71,7 @@ class Asked:
             )
         try:
             looks(self.pairs)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise ComparisonError(str(error)) from error
         for what, seconds, least in (
             ("window_s", self.window_s, 1e-3),
@@ -112,7 +112,7 @@ class Asked:
             raise ComparisonError(
                 f"the contenders have vocabularies of different sizes ({told}): a token is not the same"
             )
-        self.ids(max(self.batches), entrants[0])
+        self._check_tokens(_vocabulary(entrants[0]))
 
     def ids(self, batch: int, entrant: Entrant) -> Tensor:
         """Return the token ids of the prompts, int64 (batch, prompt_tokens): the same for all contenders."""
@@ -120,8 +120,6 @@ class Asked:
             lot = torch.Generator().manual_seed(self.seed)
             return torch.randint(_vocabulary(entrant), (batch, self.prompt_tokens), generator=lot)
         rows = [list(self.tokenizer(text)["input_ids"]) for text in self.prompts]
-        if any(not row for row in rows):
-            raise ComparisonError("one of the prompts has no tokens")
         chosen = [rows[number % len(rows)] for number in range(batch)]
         # Fixed lengths: a prompt that is too short begins anew, one that is too long is cut off.
         return torch.tensor([[row[at % len(row)] for at in range(self.prompt_tokens)] for row in chosen])
@@ -130,6 +128,21 @@ class Asked:
         """Return what a model that does not generate is called with, (batch, prompt_tokens) each."""
         ids = self.ids(batch, entrant)
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    def _check_tokens(self, vocabulary: int) -> None:
+        """See that the tokenizer's tokens are the models', and that there is something to foretell."""
+        for what, some in (("prompts", self.prompts), ("texts", self.texts)):
+            rows = [self.tokenizer(text)["input_ids"] for text in some]
+            largest = max((max(row, default=0) for row in rows), default=0)
+            if largest >= vocabulary:
+                raise ComparisonError(
+                    f"the tokenizer makes a token {largest} of {what}, and the models know {vocabulary} tokens: it is "
+                    "not theirs"
+                )
+            if what == "prompts" and not all(rows):
+                raise ComparisonError("one of the prompts has no tokens")
+            if what == "texts" and some and max(map(len, rows)) < 2:
+                raise ComparisonError("no text has two tokens: there is nothing to foretell")
 
     def _check_classifiers(self, entrants: Sequence[Entrant]) -> None:
         if self.texts or self.harness:

@@ -22,8 +22,9 @@ from greenllm_kernel.compression.comparison.memory import peak_growth_bytes
 from greenllm_kernel.compression.comparison.plan import MOST_PAIRS, Look, looks, rounds
 from greenllm_kernel.compression.comparison.trial import STAGE, Trial, TrialPlan
 from greenllm_kernel.compression.comparison.work import Answering, Generating, Shot, Work
-from greenllm_kernel.compression.deployment import deploy
+from greenllm_kernel.compression.deployment import deploy, refusals_of
 from greenllm_kernel.compression.host import Host
+from greenllm_kernel.compression.runtime import Shape
 from greenllm_kernel.compression.tensors import device_of
 from greenllm_kernel.errors import ComparisonError
 from greenllm_kernel.plugins import described
@@ -31,8 +32,8 @@ from greenllm_kernel.plugins import described
 WARM_UP_S = 1.0
 """How long each contender works before its first trial, s."""
 
-WARM_UP_TIMES = 3
-"""And how often at least: the first time is the slowest, and does not tell how long the work takes."""
+WARM_UP_TIMES = 2
+"""And how often at least, after a first time: that is the slowest, and does not tell how long the work takes."""
 
 SETTLE_TIMEOUT_S = 5.0
 """How long one waits for the readings after a trial, s."""
@@ -62,6 +63,18 @@ class Progress:
 
 
 Tell = Callable[[Progress], object]
+
+
+class ComparisonInterrupted(KeyboardInterrupt):
+    """The user has interrupted a comparison.
+
+    Args:
+        comparison: what was known by then.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        super().__init__("the comparison was interrupted; what it had found is the exception's .comparison")
+        self.comparison = comparison
 
 
 def compare(
@@ -114,6 +127,7 @@ def compare(
 
     Raises:
         ComparisonError: something cannot be used, and nothing was run; or the baseline failed.
+        ComparisonInterrupted: a KeyboardInterrupt that has what was known by then.
         DeploymentError: there is no such runtime.
         ModelFolderError: a folder cannot be loaded.
     """
@@ -137,7 +151,7 @@ def compare(
 
 
 class Comparing:
-    """One comparison: made ready, run once, and asked for what it has found, also where it was interrupted.
+    """One comparison: made ready, and run once.
 
     Args:
         given: the contenders, the baseline first.
@@ -162,20 +176,26 @@ class Comparing:
         self._looks = looks(asked.pairs)
         self._findings = Findings(self._entrants, asked)
         self._evaluated: dict[str, Evaluated] = {}
-        self._failures: dict[str, str] = {}
+        self._failures = self._refused()
         self._run: Run | None = None
 
     def run(self) -> Comparison:
-        """Compare. What interrupts is passed on; :meth:`result` then has what was known."""
+        """Compare."""
         self._session.find_meters(FIND_TIMEOUT_S)
-        with measure("compare", stage=STAGE, session=self._session) as self._run:
-            for number, batch in enumerate(self._asked.batches):
-                self._at_batch(batch, number)
+        try:
+            with measure("compare", stage=STAGE, session=self._session) as self._run:
+                for number, batch in enumerate(self._asked.batches):
+                    self._at_batch(batch, number)
+        except KeyboardInterrupt as interrupt:
+            if self._run is None:
+                raise
+            raise ComparisonInterrupted(self.result(Status.INTERRUPTED)) from interrupt
         return self.result()
 
     def result(self, status: Status = Status.OK) -> Comparison:
         """Return what was found so far."""
         assert self._run is not None, "it was not run"
+        self._findings.settle(SETTLE_TIMEOUT_S)
         return self._findings.comparison(
             self._evaluated, self._failures, self._run.settle(SETTLE_TIMEOUT_S), self._host, status
         )
@@ -215,14 +235,15 @@ class Comparing:
 
     def _warmed_up(self, entrant: Entrant, work: Work, batch: int, number: int) -> TrialPlan:
         self._say(entrant, number, 0, "warming up")
+        work.do()
+        work.begin()
         shots: list[Shot] = []
         growth = peak_growth_bytes(lambda: shots.append(work.do()), device_of(entrant.model))
         self._findings.add_memory(entrant.name, batch, growth)
-        work.begin()
         until = time.monotonic() + self._asked.warm_up_s
         while len(shots) < WARM_UP_TIMES or time.monotonic() < until:
             shots.append(work.do())
-        return TrialPlan.of(shots[1:], self._session, work.phases, self._asked.window_s)
+        return TrialPlan.of(shots, self._session, work.phases, self._asked.window_s)
 
     def _trials(self, works: Mapping[str, Work], plans: Mapping[str, TrialPlan], batch: int, number: int) -> None:
         """Make trials, round by round, until there is nothing left to decide."""
@@ -240,10 +261,29 @@ class Comparing:
                         self._findings.add(name, batch, made, trial)
                 undecided -= {*self._failures}
             if made in due:
-                self._findings.settle(batch, SETTLE_TIMEOUT_S)
+                self._findings.settle(SETTLE_TIMEOUT_S)
                 undecided = {name for name in undecided if not self._findings.look(name, batch, due[made])}
             if not undecided:
                 return
+
+    def _refused(self) -> dict[str, str]:
+        """Return, by name, the contenders that cannot be deployed here, and why.
+
+        Raises:
+            ComparisonError: the baseline is among them, or all others are.
+        """
+        shape = Shape(max(self._asked.batches), self._asked.prompt_tokens, self._asked.new_tokens)
+        failures = {}
+        for entrant in self._entrants:
+            if entrant.is_causal:
+                refusals = [str(one) for one in refusals_of(entrant.model, entrant.runtime, shape, self._host)]
+                if refusals:
+                    failures[entrant.name] = f"{entrant.runtime_text} cannot be used here: {'; '.join(refusals)}"
+        names = [entrant.name for entrant in self._entrants]
+        if names[0] in failures or failures.keys() >= set(names[1:]):
+            reasons = "\n".join(f"- {name}: {reason}" for name, reason in failures.items())
+            raise ComparisonError(f"this cannot be compared here; nothing was run:\n{reasons}")
+        return failures
 
     def _at_work(self) -> Iterator[Entrant]:
         return (entrant for entrant in self._entrants if entrant.name not in self._failures)

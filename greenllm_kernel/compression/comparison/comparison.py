@@ -278,7 +278,7 @@ class Comparison:
     def save(self, path: str | Path) -> Path:
         """Write it as JSON."""
         path = Path(path)
-        text = json.dumps(self.to_dict(), indent=2, default=list, allow_nan=False)
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
         path.write_text(text + "\n", encoding="utf-8")
         return path
 

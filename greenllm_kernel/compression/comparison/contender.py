@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +79,12 @@ class Entrant:
             and getattr(model, "main_input_name", "") == "input_ids"
         )
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, int, int]:
         """Parameters, those that are not 0, and bytes in memory."""
         return (*parameter_counts(self.model), size_bytes(self.model))
 
-    @property
+    @cached_property
     def operations(self) -> tuple[object, ...]:
         """What two contenders share that do the very same operations: runtime, layers, shapes and number formats."""
         layers = tuple(type(module).__qualname__ for module in self.model.modules())
@@ -108,7 +110,7 @@ def entrants(given: Sequence[Any], runtime: Any, session: Session) -> Sequence[E
     """
     runtimes = Runtimes.of(session.plugins, session.warn)
     catalogue = Catalogue.of(session.plugins, session.warn)
-    named = [_named(each, number) for number, each in enumerate(given)]
+    named = _apart([_named(each, number) for number, each in enumerate(given)], given)
     names = [each.name for each in named]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ComparisonError(f"two contenders are called {twice[0]!r}: give each a name by Contender(name, model)")
@@ -127,6 +129,18 @@ def _named(given: Any, number: int) -> Contender:
     elif isinstance(given, CompressionResult) and given.steps and number:
         name = " + ".join(applied.step.name for applied in given.steps)
     return Contender(name, _model_or_refused(given))
+
+
+def _apart(named: Sequence[Contender], given: Sequence[Any]) -> Sequence[Contender]:
+    """Number those of one name that was not given to them by anybody."""
+    told: list[Contender] = []
+    for contender, each in zip(named, given, strict=True):
+        taken = [earlier.name for earlier in told]
+        if not isinstance(each, Contender) and contender.name in taken:
+            number = next(count for count in itertools.count(2) if f"{contender.name} {count}" not in taken)
+            contender = replace(contender, name=f"{contender.name} {number}")
+        told.append(contender)
+    return told
 
 
 def _model_or_refused(model: Any) -> Any:

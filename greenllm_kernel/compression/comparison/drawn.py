@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
+from greenllm_kernel.accounting.record import ChannelEnergy
 from greenllm_kernel.accounting.repeatability import repeatability
 from greenllm_kernel.metering.window import Draw
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95, Energy
@@ -41,14 +42,14 @@ class Drawn:
     missing: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, draws: Iterable[Draw], count: float = 1.0) -> Drawn:
-        """Return what windows drew, divided by how many units that was for."""
+    def of(cls, draws: Iterable[Draw | ChannelEnergy], count: float = 1.0) -> Drawn:
+        """Return what a window drew, divided by how many units that was for."""
         counted = [draw for draw in draws if draw.counted]
-        known = {draw.channel.id: draw for draw in counted if draw.energy is not None}
+        known = {draw.channel_id: draw for draw in counted if draw.energy is not None}
         return cls(
             {key: draw.energy.scaled(1 / count) for key, draw in known.items() if draw.energy is not None},
             {key: draw.idle.scaled(1 / count) if draw.idle else None for key, draw in known.items()},
-            frozenset(draw.channel.label for draw in counted if draw.energy is None or draw.fault),
+            frozenset(draw.label for draw in counted if draw.energy is None or draw.fault),
         )
 
     @property

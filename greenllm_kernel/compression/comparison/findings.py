@@ -56,11 +56,14 @@ class Findings:
     def add(self, name: str, batch: int, round_number: int, trial: Trial) -> None:
         """Take in a trial that was made in a round, from 1."""
         self._trials.setdefault((name, batch), {})[round_number] = trial
+        for other in self._entrants:
+            for earlier in self._trials.get((other.name, batch), {}).values():
+                earlier.keep()
 
-    def settle(self, batch: int, timeout_s: float) -> None:
-        """Wait until later readings would not sharpen any trial at this batch, each for so long at most, s."""
-        for entrant in self._entrants:
-            for trial in self._trials.get((entrant.name, batch), {}).values():
+    def settle(self, timeout_s: float) -> None:
+        """Wait until later readings would not sharpen any trial, each for so long at most, s."""
+        for trials in self._trials.values():
+            for trial in trials.values():
                 trial.settle(timeout_s)
 
     def look(self, name: str, batch: int, look: Look) -> bool:
@@ -88,16 +91,16 @@ class Findings:
             for entrant in self._entrants
         ]
         cells = [
-            self._cell(entrant, phase, batch)
+            self._cell(entrant.name, contender.memory_bytes, phase, batch)
             for batch in self._asked.batches
             for phase in self._phases
-            for entrant in self._entrants
+            for entrant, contender in zip(self._entrants, contenders, strict=True)
             if self._trials.get((entrant.name, batch))
         ]
         return Comparison(
             contenders=contenders,
             cells=cells,
-            verdicts=verdicts_of(self._family(contenders, failures, cells)),
+            verdicts=verdicts_of(self._family(contenders, cells)),
             batches=self._asked.batches,
             prompt_tokens=self._asked.prompt_tokens,
             new_tokens=self._asked.new_tokens if self._entrants[0].is_causal else 0,
@@ -108,9 +111,7 @@ class Findings:
             status=status,
         )
 
-    def _family(
-        self, contenders: Sequence[Compared], failures: Mapping[str, str], cells: Sequence[Cell]
-    ) -> Sequence[Evidence]:
+    def _family(self, contenders: Sequence[Compared], cells: Sequence[Cell]) -> Sequence[Evidence]:
         provenances = {(cell.contender, cell.phase, cell.batch): cell.provenance for cell in cells}
         baseline = contenders[0]
         return [
@@ -118,14 +119,14 @@ class Findings:
                 contender=contender.name,
                 phase=phase,
                 batch=batch,
-                looked=self._looked.get((contender.name, phase, batch), ()),
+                looked=() if contender.failure else self._looked.get((contender.name, phase, batch), ()),
                 provenance=Provenance.weakest(
                     provenances.get((name, phase, batch), Provenance.UNAVAILABLE)
                     for name in (baseline.name, contender.name)
                 ),
                 is_smaller=contender.file_bytes < (1 - LEAST_CHANGE) * baseline.file_bytes,
                 is_same_work=self._same_work[contender.name],
-                gap=failures.get(contender.name) or self._gaps.get((contender.name, phase, batch), ""),
+                gap=contender.failure or self._gaps.get((contender.name, phase, batch), ""),
             )
             for batch in self._asked.batches
             for contender in contenders[1:]
@@ -157,8 +158,8 @@ class Findings:
             return None
         return ratio_of(pairs, systematic_of(mean_of(theirs), mean_of(mine), self._same_work[name]))
 
-    def _cell(self, entrant: Entrant, phase: str, batch: int) -> Cell:
-        trials = list(self._trials[entrant.name, batch].values())
+    def _cell(self, name: str, memory_bytes: int, phase: str, batch: int) -> Cell:
+        trials = list(self._trials[name, batch].values())
         drawn = [trial.drawn[phase] for trial in trials]
         channels = common_channels(drawn)
         kept = [one.within(channels) for one in drawn]
@@ -168,9 +169,9 @@ class Findings:
         rates = [1 / trial.seconds(phase) for trial in trials]
         found = repeatability(rates)
         shots = [shot for trial in trials for shot in trial.shots]
-        growth = self._growth.get((entrant.name, batch))
+        growth = self._growth.get((name, batch))
         return Cell(
-            contender=entrant.name,
+            contender=name,
             phase=phase,
             batch=batch,
             unit=trials[0].work.unit,
@@ -183,7 +184,7 @@ class Findings:
             if phase in (PREFILL, GENERATE)
             else None,
             latency_p99_s=_latency_s(phase, shots),
-            peak_memory_bytes=entrant.sizes[2] + growth if growth is not None else None,
+            peak_memory_bytes=memory_bytes + growth if growth is not None else None,
             missing=sorted(frozenset().union(*(one.missing for one in drawn))),
         )
 

@@ -50,8 +50,10 @@ def looks(pairs: int = MOST_PAIRS) -> Sequence[Look]:
     Raises:
         ValueError: another number.
     """
-    if pairs < FEWEST_PAIRS or pairs % 2:
-        raise ValueError(f"pairs is {pairs}: expected an even number of {FEWEST_PAIRS} or more, so that drift cancels")
+    if not isinstance(pairs, int) or pairs < FEWEST_PAIRS or pairs % 2:
+        raise ValueError(
+            f"pairs is {pairs!r}: expected an even number of {FEWEST_PAIRS} or more, so that drift cancels"
+        )
     first = max(FEWEST_PAIRS, 2 * round(FIRST_LOOK * pairs / 2 + 0.25))
     step = 2 * max(1, round((pairs - first) / 6))
     counts = [*range(first, pairs, step), pairs]

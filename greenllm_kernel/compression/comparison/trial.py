@@ -29,6 +29,15 @@ from greenllm_kernel.metering.window import Draw, Window
 STAGE = "compare"
 """The stage of the records."""
 
+EDGE_PERIODS = 2
+"""Before and after its windows a contender works for so many update periods of the slowest sensor, at least once..."""
+
+LONGEST_AROUND_S = 1.0
+"""... and no longer than this for its sake, s."""
+
+LONGEST_WINDOW_S = 30.0
+"""No window is made longer than this for a slow sensor's sake, s; the intervals say what that leaves open."""
+
 KEEP_EVERY_S = 1.0
 """How often the windows of single phases are looked after, s: traces forget after minutes."""
 
@@ -56,7 +65,7 @@ class TrialPlan:
             window_s: how long a window lasts at least, s; None: as long as the sensors need.
         """
         period_s = slowest_period_s(session.sampler)
-        wanted_s = window_s or max(SHORTEST_REPEAT_S, PERIODS_PER_REPEAT * period_s)
+        wanted_s = window_s or min(max(SHORTEST_REPEAT_S, PERIODS_PER_REPEAT * period_s), LONGEST_WINDOW_S)
         whole_s = min(shot.ended_ns - shot.began_ns for shot in shots) / 1e9
         first_s = min(shot.tokens_ns[0] - shot.began_ns for shot in shots) / 1e9
         times = max(1, math.ceil(wanted_s / max(whole_s, 1e-6)))
@@ -88,8 +97,13 @@ class Trial:
 
     @classmethod
     def make(cls, work: Work, plan: TrialPlan, name: str, session: Session) -> Trial:
-        """Do the work as planned, after once unmeasured, so that caches and clocks are this contender's own."""
-        work.do()
+        """Do the work as planned. Before and after the windows some more of it is done.
+
+        So caches and clocks are this contender's own, and so is the power beside the windows' edges: a sensor that
+        ticks cannot tell when between two ticks another one's began.
+        """
+        around_s = min(EDGE_PERIODS * slowest_period_s(session.sampler), LONGEST_AROUND_S)
+        _do_for(around_s, work)
         last = work.phases[-1]
         units = {work.unit: plan.times * work.counts[last]}
         with without_collector():
@@ -102,6 +116,8 @@ class Trial:
                     for _ in range(plan.first_times):
                         work.begin()
                 trial.first = first
+            if around_s:
+                _do_for(around_s, work)
         return trial
 
     def settle(self, timeout_s: float) -> None:
@@ -109,16 +125,23 @@ class Trial:
         self.whole.settle(timeout_s)
         if self.first is not None:
             self.first.settle(timeout_s)
-        self._keep(is_last=True)
+        self.keep(is_last=True)
+
+    def keep(self, is_last: bool = False) -> None:
+        """Take what single windows drew that have settled; or of all of them, where nothing more is waited for."""
+        for windows in self._singles.values():
+            for window in windows:
+                if window not in self._draws and (window.is_settled() or is_last):
+                    self._draws[window] = window.draws()
 
     @cached_property
     def drawn(self) -> dict[str, Drawn]:
         """By phase, what one unit has drawn; to be asked once it has settled."""
-        whole = Drawn.of(self.whole.draws(), self.plan.times)
+        whole = Drawn.of(self.whole.record.channels, self.plan.times)
         last = self.work.phases[-1]
         found = {last: whole}
         if self.first is not None:
-            first = Drawn.of(self.first.draws(), self.plan.first_times)
+            first = Drawn.of(self.first.record.channels, self.plan.first_times)
             found |= {PREFILL: first, DECODE: whole - first}
         for phase, windows in self._singles.items():
             single = [Drawn.of(self._draws[window]) for window in windows]
@@ -150,7 +173,7 @@ class Trial:
                 self._add_singles(shot, session)
             if time.monotonic() - looked_at > KEEP_EVERY_S:
                 looked_at = time.monotonic()
-                self._keep()
+                self.keep()
 
     def _add_singles(self, shot: Shot, session: Session) -> None:
         edges = {PREFILL: (shot.began_ns, shot.tokens_ns[0]), DECODE: (shot.tokens_ns[0], shot.ended_ns)}
@@ -159,8 +182,9 @@ class Trial:
             window.shut(closed_ns)
             self._singles.setdefault(phase, []).append(window)
 
-    def _keep(self, is_last: bool = False) -> None:
-        for windows in self._singles.values():
-            for window in windows:
-                if window not in self._draws and (window.is_settled() or is_last):
-                    self._draws[window] = window.draws()
+
+def _do_for(seconds: float, work: Work) -> None:
+    until = time.monotonic() + seconds
+    work.do()
+    while time.monotonic() < until:
+        work.do()

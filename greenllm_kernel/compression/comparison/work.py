@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor, nn
 
-from greenllm_kernel.compression.tensors import device_of
+from greenllm_kernel.compression.tensors import device_of, evaluating
 
 PREFILL: Final = "prefill"
 """From the prompt to the first new token; its unit is a token of the prompt."""
@@ -109,7 +109,7 @@ class Answering:
 
     def __init__(self, model: nn.Module, inputs: dict[str, Tensor]) -> None:
         device = device_of(model)
-        self._model: Any = model
+        self._model: Any = evaluating(model)
         self._inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
         self.counts = {REQUEST: len(next(iter(inputs.values())))}
 
