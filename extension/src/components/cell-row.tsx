@@ -68,7 +68,9 @@ export const CellRow = React.memo(function CellRow(props: CellRowProps) {
         {statusText(cell, trans)}
       </span>
       <span role="cell" className="greenllm-Cell-energy">
-        <FigureText figure={{ ...energy, detail: energyDetail(cell, part, trans, unit) }} />
+        <FigureText
+          figure={{ ...energy, detail: energyDetail(cell, energy.detail, part, trans, unit) }}
+        />
       </span>
       <span role="cell" className="greenllm-Cell-emissions">
         <FigureText figure={{ ...emissions, spread: '' }} />
@@ -138,6 +140,7 @@ function budgetOfRun(cell: CellMessage): BudgetUse | null {
 
 function energyDetail(
   cell: CellMessage,
+  detail: string,
   part: number | null,
   trans: TranslationBundle,
   unit: EnergyUnit
@@ -146,7 +149,7 @@ function energyDetail(
   const budget = budgetOfRun(cell);
   const beside = netFigures(cell, [energy_j, interval_j], new Date(cell.at_ms), trans, unit);
   return [
-    formatEnergy(energy_j, interval_j, trans, unit).detail,
+    detail,
     part !== null && trans.__('%1 of all cells', formatPercent(part, trans)),
     budget && trans.__('budget of a run: %1 %2', ...formatBudget(budget, unit)),
     ...netLines(beside, trans)

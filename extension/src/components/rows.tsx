@@ -20,7 +20,7 @@ export interface RowsProps {
 /** Until they are measured. */
 const GUESS = { row_px: 46, region_px: 560 };
 /** Rows in the page above and below those in view, so that scrolling shows no gap. */
-const BEYOND = 6;
+const BEYOND = 4;
 
 export function Rows(props: RowsProps): React.JSX.Element {
   const { count, names, kept, row, order, onKeyDown } = props;

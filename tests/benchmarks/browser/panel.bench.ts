@@ -212,7 +212,7 @@ async function sortingTimes(page: Lab): Promise<number[]> {
     const times_ms: number[] = [];
     for (let round = 0; round < 10; round++) {
       const [before, begin_ms] = [first(), performance.now()];
-      document.querySelector<HTMLElement>('.greenllm-Cells-order')?.click();
+      document.querySelector<HTMLElement>('.greenllm-Cells-head button')?.click();
       do {
         await new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve, 0)));
       } while (first() === before && performance.now() - begin_ms < 5000);
