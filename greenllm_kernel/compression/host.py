@@ -9,8 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("greenllm", "torch", "transformers", "torchao", "safetensors", "numpy")
-"""Whose versions are recorded with a compressed model."""
+PACKAGES = (
+    *("greenllm", "torch", "transformers", "torchao", "safetensors", "numpy"),
+    *("openvino", "nncf", "onnx", "onnxruntime", "executorch"),
+)
+"""Whose versions are recorded with a model that was compressed or deployed."""
 
 CGROUP = Path("/sys/fs/cgroup")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -15,11 +16,15 @@ from greenllm_kernel import deploy, load_deployed
 from greenllm_kernel.compression.deployment import FILE_NAME
 from greenllm_kernel.compression.runner import compress
 from greenllm_kernel.compression.runtimes import Runtimes, written
+from greenllm_kernel.compression.tensors import size_bytes
 from greenllm_kernel.errors import DeploymentError, ModelFolderError
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_plugins.runtimes.in_torch import InTorch
 
 SHAPE = {"prompt_tokens": 12, "new_tokens": 8}
+OTHERS = ["compiled", "torchscript", "openvino", "onnxruntime"]
+FIXED = {"compiled"}
+"""Made for one batch alone."""
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +179,96 @@ def test_saving_that_fails_leaves_what_was_there(session, tmp_path, monkeypatch)
 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("runtime", OTHERS)
+def test_it_gives_eager_s_tokens_and_comes_back_with_them(runtime, session, tmp_path):
+    model = llama(num_hidden_layers=1)
+    before = weights(model)
+    told = []
+
+    with deploy(model, runtime, session=session, batch=2, **SHAPE) as deployed:
+        tokens = deployed.generate(ids(), on_token=lambda: told.append(True))
+        shorter = deployed.generate(ids()[:, :5], 3)
+        if runtime not in FIXED:
+            assert torch.equal(deployed.deployed.generate(ids(1), 8, lambda: None), expected(model, ids(1)))
+        said = deployed.logits(ids(3, 20))
+        assert deployed.size_bytes == pytest.approx(size_bytes(model), rel=0.1)
+        deployed.save(tmp_path / "saved")
+    with load_deployed(tmp_path / "saved", session=session) as again:
+        assert torch.equal(again.generate(ids()), tokens)
+        assert torch.allclose(again.logits(ids(3, 20)), said, atol=1e-5)
+
+    assert torch.equal(tokens, expected(model, ids())) and len(told) == SHAPE["new_tokens"]
+    assert torch.equal(shorter, expected(model, ids()[:, :5], 3))
+    assert said.dtype == torch.float32
+    assert torch.allclose(said, model(input_ids=ids(3, 20)).logits, atol=1e-5)
+    assert is_as_before(model, before)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "make", "weights", "most", "error"),
+    [
+        ("openvino", llama, "int4", 0.3, 0.15),
+        ("onnxruntime", gpt2, "int4", 0.3, 0.15),
+        ("onnxruntime", gpt2, "int8", 0.4, 0.02),
+    ],
+)
+def test_weights_of_few_bits_take_less_and_say_about_the_same(runtime, make, weights, most, error, session, tmp_path):
+    model = make() if make is gpt2 else make(num_hidden_layers=1)
+    with deploy(model, f"{runtime}: {{weights: {weights}, group_size: 32}}", session=session, **SHAPE) as deployed:
+        off = (deployed.logits(ids()) - model(input_ids=ids()).logits).abs().max()
+        assert deployed.size_bytes < most * size_bytes(model) and 0 < off < error
+        tokens = deployed.generate(ids(1))
+        deployed.save(tmp_path / "saved")
+    with load_deployed(tmp_path / "saved", session=session) as again:
+        assert torch.equal(again.generate(ids(1)), tokens)
+
+
+def test_torch_s_own_8_bit_layers_run_in_torchscript_too(session):
+    model = compress(llama(), "- int8_dynamic", session=session).model
+
+    with pytest.warns(FutureWarning, match="torch has deprecated TorchScript"):
+        deployed = deploy(model, "torchscript", session=session, batch=2, **SHAPE)
+    with deployed:
+        assert torch.equal(deployed.generate(ids()), expected(model, ids()))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "recipe", "reason"),
+    [
+        ("openvino", "- int8_dynamic", "packed for torch"),
+        ("onnxruntime", "- torchao_int8_weight_only", "packed for torch"),
+        ("openvino", "- mixed_precision", "are torch.bfloat16, not float32. Convert them"),
+        ("compiled", "- int8_dynamic", "cannot look into the layers .* torchao_int8_weight_only"),
+    ],
+)
+def test_a_model_that_a_runtime_cannot_hold_is_refused(runtime, recipe, reason, session):
+    if "torchao" in recipe:
+        pytest.importorskip("torchao")
+    model = compress(llama(), recipe, session=session).model
+
+    with pytest.raises(DeploymentError, match=reason):
+        deploy(model, runtime, session=session, **SHAPE)
+
+
+def test_layers_with_another_state_are_refused(session):
+    from transformers import MistralConfig, MistralForCausalLM
+
+    sizes = {"vocab_size": 96, "hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    model = MistralForCausalLM(MistralConfig(**sizes, num_hidden_layers=1, num_key_value_heads=2, sliding_window=8))
+
+    with pytest.raises(DeploymentError, match="something else than all keys and values. Use eager"):
+        deploy(model, "torchscript", session=session, **SHAPE)
+
+
+def test_a_package_that_is_missing_is_named_with_what_installs_it(session, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    with pytest.raises(
+        DeploymentError, match=r"openvino and nncf are not installed. pip install 'greenllm\[openvino\]'"
+    ):
+        deploy(llama(), "openvino: {weights: int8}", session=session)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""``compiled``: decoding compiled by ``torch.compile``, with a cache of fixed size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from greenllm_kernel.compression.compressor import Refusal
+from greenllm_kernel.compression.runtime import Deployed, Runtime, Shape
+from greenllm_kernel.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from greenllm_kernel.compression.host import Host
+
+
+@dataclass(frozen=True)
+class CompiledConfig:
+    """Settings of ``compiled``.
+
+    Attributes:
+        mode: of ``torch.compile``. ``reduce-overhead`` replays CUDA graphs.
+    """
+
+    version: ClassVar[int] = 1
+    mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+
+
+class Compiled(Runtime):
+    """Any model whose layers keep all keys and values, compressed or not, on the device that it is on.
+
+    The prefill and the logits run as in ``eager``: they are long enough not to gain by it.
+    """
+
+    name = "compiled"
+    config_class = CompiledConfig
+
+    def check(self, model: nn.Module, shape: Shape, host: Host) -> Sequence[Refusal]:
+        from greenllm_kernel.compression.tensors import device_of, packed_weights
+        from greenllm_plugins.runtimes.stepping import refusals_of_cache
+
+        refusals = refusals_of_cache(model)
+        if any(True for _ in packed_weights(model)):
+            refusals.append(
+                Refusal(
+                    "torch.compile cannot look into the layers that int8_dynamic packs",
+                    "Use torchao_int8_weight_only instead of it, or torchscript.",
+                )
+            )
+        if device_of(model).type == "cpu" and not any(which(name) for name in ("c++", "g++", "clang++", "cl")):
+            refusals.append(Refusal("there is no C++ compiler", "Install one (Debian: apt-get install g++)."))
+        return refusals
+
+    def deploy(self, model: nn.Module, shape: Shape) -> Deployed:
+        from greenllm_plugins.runtimes.in_torch_compiled import InTorchCompiled
+
+        return InTorchCompiled(model, shape, self.config.mode)
+
+    def load(self, folder: Path, shape: Shape) -> Deployed:
+        from greenllm_plugins.runtimes.in_torch_compiled import InTorchCompiled
+
+        return InTorchCompiled.load(folder, shape, self.config.mode)
+
+
+@hookimpl
+def greenllm_runtimes() -> Sequence[type[Compiled]]:
+    """Return this runtime."""
+    return [Compiled]

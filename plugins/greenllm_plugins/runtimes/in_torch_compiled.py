@@ -1,0 +1,41 @@
+"""A model that runs in torch, its decoding compiled for a cache of fixed size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Cache, StaticCache
+
+from greenllm_kernel.compression.runtime import Shape
+from greenllm_plugins.runtimes.in_torch import InTorch
+
+
+class InTorchCompiled(InTorch):
+    """A model on its device, compiled at the first token that is decoded.
+
+    Args:
+        model: of transformers; its tensors are shared, not copied.
+        shape: that its cache has room for.
+        mode: of ``torch.compile``.
+    """
+
+    def __init__(self, model: nn.Module, shape: Shape, mode: str) -> None:
+        super().__init__(model)
+        self._cache: Any = StaticCache(config=self.model.config, max_cache_len=shape.length)
+        self._decode: Callable[..., Any] = torch.compile(super().step, mode=mode, dynamic=False)
+
+    def cache(self) -> Cache:
+        self._cache.reset()
+        return self._cache  # type: ignore[no-any-return]
+
+    def step(self, input_ids: Tensor, cache: Cache) -> Tensor:
+        if input_ids.shape[1] > 1:
+            return super().step(input_ids, cache)
+        return self._decode(input_ids, cache).clone()  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        super().close()
+        del self._cache, self._decode
