@@ -104,6 +104,7 @@ def notes(comparison: Comparison) -> Sequence[str]:
         if verdict.gap:
             lines.append(f"{verdict.contender}, {verdict.phase}, batch {verdict.batch}: {verdict.gap}")
     lines += [f"{contender.name}: {contender.failure}" for contender in comparison.contenders if contender.failure]
+    lines += [f"{each.name}: {outcome}" for each in comparison.contenders for outcome in comparison.judged(each)]
     lines += [break_even_text(one) for one in comparison.break_even]
     if missing := sorted({label for cell in comparison.cells for label in cell.missing}):
         lines.append(f"without {'; '.join(missing)}: no readings throughout")
