@@ -205,7 +205,7 @@ def test_compressing_is_paid_back_after_its_cost_over_the_saving() -> None:
     assert (large.contender, large.count, large.interval) == ("large", None, None)
     lines = str(result).splitlines()
     assert any(line.startswith("  small, batch 1: compressing is paid back after 1.") for line in lines)
-    assert "  large, batch 1: no saving pays back what compressing took" in lines
+    assert "  large, batch 1: no saving is sure that would pay back what compressing took" in lines
 
 
 def test_the_targets_of_a_recipe_are_judged_by_what_was_measured() -> None:
