@@ -12,6 +12,7 @@ const TYPES = [
   'power',
   'cell',
   'totals',
+  'comparison',
   'record',
   'recordRequest',
   'recordReply',

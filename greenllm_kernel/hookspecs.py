@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -53,6 +53,11 @@ def greenllm_record(record: Record) -> None:
 @hookspec
 def greenllm_progress(record: Record) -> None:
     """Observe what is known so far of a window still open, every few seconds (status ``partial``)."""
+
+
+@hookspec
+def greenllm_comparison(comparison: Mapping[str, Any]) -> None:
+    """Observe what a comparison of models has found, once, as JSON data (``Comparison.to_dict``)."""
 
 
 @hookspec

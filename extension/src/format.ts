@@ -55,6 +55,7 @@ const WATTS: Units = [
   [1e3, 'kW'],
   [1e6, 'MW']
 ];
+const PLAIN: Units = [[1, '']];
 const INTENSITY: Units = [[1, 'g CO₂e/kWh']];
 const J_PER_KWH = 3.6e6;
 const DIGITS_WITHOUT_INTERVAL = 3;
@@ -138,6 +139,26 @@ export function formatDay(at: Date): string {
   return Number.isNaN(at.getTime())
     ? ''
     : `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
+}
+
+/** Date and time in the reader's manner; the text itself where it is neither. */
+export function formatMoment(text: string): string {
+  const at = new Date(text);
+  return Number.isNaN(at.getTime())
+    ? text
+    : new Intl.DateTimeFormat(languageOfPage(), { dateStyle: 'medium', timeStyle: 'short' }).format(
+        at
+      );
+}
+
+/** A number without a unit, with its 95 % interval. */
+export function formatPlain(value: Quantity, interval: Interval, trans: TranslationBundle): Figure {
+  return formatQuantity(value, interval, PLAIN, trans);
+}
+
+/** A number at an axis. */
+export function formatTick(value: number): string {
+  return String(Number(value.toPrecision(3)));
 }
 
 /** A mass of CO2 equivalent with its 95 % interval. */

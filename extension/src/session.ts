@@ -1,11 +1,19 @@
 /** What is known of one measuring session of one kernel: the latest of each message, and the history. */
 import { PowerHistory, pointOf } from './history';
-import type { CellMessage, HelloMessage, PowerMessage, TotalsMessage } from './messages';
+import type {
+  CellMessage,
+  ComparisonSummary,
+  HelloMessage,
+  PowerMessage,
+  TotalsMessage
+} from './messages';
 import { RunSpans } from './runs';
 import type { StreamMessage } from './validate';
 
 /** A notebook with more cells than this shows the latest ones. */
 const MAX_CELLS = 5000;
+/** Of comparisons, the latest are kept. */
+const MAX_COMPARISONS = 20;
 
 /** One session; it ends with a restart of the kernel. */
 export class EnergySession {
@@ -13,6 +21,7 @@ export class EnergySession {
   readonly history = new PowerHistory((from_s, to_s) => this.runs.cover(from_s, to_s));
   private readonly _cells = new Map<string, CellMessage>();
   private readonly _lastSeq = new Map<string, number>();
+  private _comparisons: readonly ComparisonSummary[] = [];
   private _hello: HelloMessage | null = null;
   private _totals: TotalsMessage | null = null;
   private _power: PowerMessage | null = null;
@@ -59,6 +68,11 @@ export class EnergySession {
   /** Cells in the order in which they were first heard of. */
   get cells(): ReadonlyMap<string, CellMessage> {
     return this._cells;
+  }
+
+  /** Comparisons of models; another list whenever there is something new. */
+  get comparisons(): readonly ComparisonSummary[] {
+    return this._comparisons;
   }
 
   /** Grows with every change of a cell. */
@@ -112,6 +126,9 @@ export class EnergySession {
       case 'totals':
         this._totals = message;
         break;
+      case 'comparison':
+        this._keepComparison(message.comparison);
+        break;
       case 'cell':
         this._keepCell(message);
         if (this._cells.size > MAX_CELLS) {
@@ -132,6 +149,15 @@ export class EnergySession {
     }
   }
 
+  private _keepComparison(comparison: ComparisonSummary): void {
+    const { comparison_id } = comparison;
+    const known = this._comparisons.find(each => each.comparison_id === comparison_id);
+    if (!known || JSON.stringify(known) !== JSON.stringify(comparison)) {
+      const others = this._comparisons.filter(each => each !== known);
+      this._comparisons = [...others, comparison].slice(-MAX_COMPARISONS);
+    }
+  }
+
   private _forgetOldestCell(): void {
     const [oldest] = this._cells.keys();
     if (oldest !== undefined) {
@@ -143,6 +169,9 @@ export class EnergySession {
 
   /** A snapshot repeats what the stream has said with the same number, so equal counts as news. */
   private _isNews(message: StreamMessage): boolean {
+    if (message.kind === 'comparison') {
+      return true; // Each is told once, and again only as it was.
+    }
     const subject = message.kind === 'cell' ? `cell ${message.cell_id}` : message.kind;
     if (message.seq < (this._lastSeq.get(subject) ?? -Infinity)) {
       return false;

@@ -8,6 +8,7 @@
 import {
   SCHEMA,
   type CellMessage,
+  type ComparisonMessage,
   type EnergyRecord,
   type HelloMessage,
   type PowerMessage,
@@ -16,12 +17,19 @@ import {
   type TotalsMessage
 } from './messages';
 
-export type StreamMessage = HelloMessage | PowerMessage | CellMessage | TotalsMessage;
+export type StreamMessage =
+  HelloMessage | PowerMessage | CellMessage | TotalsMessage | ComparisonMessage;
 
 type Schema = Readonly<Record<string, unknown>>;
 
 const DEFINITIONS = (SCHEMA as { $defs: Record<string, Schema> }).$defs;
-const MESSAGE_KINDS: ReadonlySet<unknown> = new Set(['hello', 'power', 'cell', 'totals']);
+const MESSAGE_KINDS: ReadonlySet<unknown> = new Set([
+  'hello',
+  'power',
+  'cell',
+  'totals',
+  'comparison'
+]);
 
 /** The stream message in `data`, or null where it is none. */
 export function asStreamMessage(data: unknown): StreamMessage | null {

@@ -4,6 +4,8 @@ import type {
   CellMessage,
   ChannelDescription,
   ChannelEnergy,
+  ComparedModel,
+  ComparisonSummary,
   EnergyRecord,
   HelloMessage,
   KnownNet,
@@ -236,6 +238,52 @@ export function record(changes: Partial<EnergyRecord> = {}): EnergyRecord {
     emissions: null,
     units: { token: { count: 512, energy_j_per_unit: 2.41, interval_j_per_unit: [2.3, 2.52] } },
     self: { overhead_s: 0.001, sampler_cpu_s: 0.002 },
+    ...changes
+  };
+}
+
+/** A model in a comparison: it draws half of what the baseline does. */
+export function compared(changes: Partial<ComparedModel> = {}): ComparedModel {
+  return {
+    contender: 'small',
+    runtime: 'eager',
+    batch: 1,
+    energy_j: 4,
+    interval_j: [3.9, 4.1],
+    provenance: 'measured',
+    quality: 2.1,
+    quality_interval: [2.09, 2.11],
+    on_front: true,
+    outcome: 'saves',
+    change: -0.5,
+    change_interval: [-0.6, -0.4],
+    ...changes
+  };
+}
+
+/** A comparison of two models at batch 1. */
+export function comparison(changes: Partial<ComparisonSummary> = {}): ComparisonSummary {
+  const baseline = compared({
+    contender: 'model',
+    energy_j: 8,
+    interval_j: [7.8, 8.2],
+    quality: 2,
+    quality_interval: [1.99, 2.01],
+    outcome: null,
+    change: null,
+    change_interval: null
+  });
+  return {
+    comparison_id: 'run-7',
+    session_id: SESSION,
+    started_at: '2026-01-31T01:02:03.456Z',
+    status: 'ok',
+    unit: 'token',
+    quality: 'bits per byte',
+    prompt_tokens: 64,
+    new_tokens: 32,
+    rows: [baseline, compared()],
+    omitted: 0,
     ...changes
   };
 }

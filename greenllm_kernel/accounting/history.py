@@ -15,6 +15,7 @@ from datetime import datetime
 from datetime import time as time_of_day
 from pathlib import Path
 
+from greenllm_kernel.accounting.comparisons import Summary, summaries_of
 from greenllm_kernel.accounting.history_sums import HistorySums, PastSession, Position, StaleError, Unreadable
 from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.accounting.ledger_run import COLUMNS, LedgerRun, run_of
@@ -54,6 +55,7 @@ class History:
     today: PastSum = NOTHING
     all: PastSum = NOTHING
     sessions: Sequence[PastSession] = ()
+    comparisons: Sequence[Summary] = ()
     problem: str | None = None
 
 
@@ -142,7 +144,8 @@ class HistoryReader:
             sums.add(position, run, ledger.power)
         sure.has_gone_through = True
         self._sure = sure
-        return History(sums.today.result(), sums.all, sums.newest(), sums.unreadable.problem)
+        comparisons = summaries_of(ledger.comparisons())
+        return History(sums.today.result(), sums.all, sums.newest(), comparisons, sums.unreadable.problem)
 
     def _files(self) -> list[tuple[int, int, int]] | None:
         """Return what tells whether the ledger has changed; None where there is none, or nothing in it."""

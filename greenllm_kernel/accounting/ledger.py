@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from greenllm_kernel.accounting.ledger_schema import Row, prepare, row_of, write
+from greenllm_kernel.accounting.ledger_schema import Row, prepare, row_of, write, write_comparison
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.series import unpacked
 from greenllm_kernel.configuration import Configuration
@@ -29,6 +29,9 @@ __all__ = ["Ledger", "Row", "SessionSummary", "explained", "ledger_path", "row_o
 
 BUSY_TIMEOUT_S = 5.0
 """How long one write waits for another process's, s; a write itself takes milliseconds."""
+
+MOST_COMPARISONS = 20
+"""Comparisons that are returned where nobody says how many."""
 
 PAGE = 100
 """Records read at once where one goes through them all."""
@@ -107,6 +110,39 @@ class Ledger:
             LedgerError: as for :meth:`write`.
         """
         self._guarded(lambda connection: write(connection, rows))
+
+    def write_comparison(self, comparison: Mapping[str, Any]) -> None:
+        """Keep what a comparison has found, as JSON data.
+
+        Raises:
+            LedgerError: as for :meth:`write`.
+        """
+        self._guarded(lambda connection: write_comparison(connection, comparison))
+
+    def comparisons(
+        self, session_id: str | None = None, since: datetime | None = None, limit: int = MOST_COMPARISONS
+    ) -> list[Mapping[str, Any]]:
+        """Return comparisons as they were kept, oldest first; those that cannot be read are left out.
+
+        Args:
+            session_id: of this session only.
+            since: not begun before; without a time zone it is local time.
+            limit: at most so many, the newest.
+
+        Raises:
+            LedgerError: the ledger could not be read.
+        """
+        if not self.rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'comparisons'"):
+            return []
+        where = _where(session_id, since)
+        condition = f"WHERE {' AND '.join(where)}" if where else ""
+        query = f"SELECT json FROM comparisons {condition} ORDER BY started_at DESC, rowid DESC LIMIT ?"
+        found: list[Mapping[str, Any]] = []
+        for (text,) in reversed(self.rows(query, *where.values(), limit)):
+            with suppress(ValueError, TypeError):
+                if isinstance(data := json.loads(text), dict):
+                    found.append(data)
+        return found
 
     def records(
         self, session_id: str | None = None, since: datetime | None = None, limit: int | None = None

@@ -39,6 +39,13 @@ CREATE TABLE power (
 );
 """
 
+_LATER_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS comparisons (
+    comparison_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, started_at TEXT NOT NULL, json TEXT NOT NULL
+);
+"""
+"""Made where a ledger of the same schema lacks them: who does not know them leaves them alone."""
+
 _COLUMNS: Final = {
     **dict.fromkeys(("run_id", "session_id", "name", "status", "host", "started_at", "provenance", "json"), str),
     **dict.fromkeys(("parent_run_id", "stage", "cell_id"), str | None),
@@ -71,9 +78,10 @@ def prepare(connection: sqlite3.Connection, path: Path, read_only: bool, busy_ti
     # (https://www.sqlite.org/pragma.html#pragma_synchronous).
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("BEGIN IMMEDIATE")
-    if not _is_made(connection, path):
-        for statement in filter(str.strip, _TABLES.split(";")):
-            connection.execute(statement)
+    is_new = not _is_made(connection, path)
+    for statement in filter(str.strip, f"{_TABLES if is_new else ''}{_LATER_TABLES}".split(";")):
+        connection.execute(statement)
+    if is_new:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
@@ -119,6 +127,23 @@ def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
             [(columns["run_id"], channel_id, data) for channel_id, data in series.items()],
         )
     connection.execute("COMMIT")
+
+
+def write_comparison(connection: sqlite3.Connection, comparison: Mapping[str, Any]) -> None:
+    """Keep a comparison, in place of what was kept of the same one before.
+
+    Raises:
+        LedgerError: a figure is not finite, or something is of a type that cannot be kept.
+    """
+    record = comparison["record"]
+    try:
+        text = json.dumps(comparison, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise LedgerError(f"a comparison cannot be kept: {error}; please report it") from error
+    connection.execute(
+        "INSERT OR REPLACE INTO comparisons (comparison_id, session_id, started_at, json) VALUES (?, ?, ?, ?)",
+        (record["run_id"], record["session_id"], record["started_at"], _unicode(text)),
+    )
 
 
 def _unicode(text: str) -> str:

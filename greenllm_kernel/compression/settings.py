@@ -48,11 +48,8 @@ def configured(config_class: type[Any], settings: Mapping[Any, Any]) -> Any:
 
 
 def settings_of(config: Any) -> dict[str, Any]:
-    """Return a config's settings as JSON data: its own first, then those that it shares with others."""
-    bases = filter(dataclasses.is_dataclass, type(config).__mro__[1:])
-    shared = {field.name for base in bases for field in dataclasses.fields(base)}
-    names = sorted((field.name for field in dataclasses.fields(config)), key=lambda name: name in shared)
-    values = {name: getattr(config, name) for name in names}
+    """Return a config's settings as JSON data."""
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 

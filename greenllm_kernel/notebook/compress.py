@@ -12,7 +12,7 @@ from IPython.display import display
 
 from greenllm_kernel.errors import GreenLLMError, RecipeError
 from greenllm_kernel.notebook.compress_arguments import CompressOptions, compress_options, with_compress_arguments
-from greenllm_kernel.notebook.progress_line import ProgressLine
+from greenllm_kernel.notebook.progress_line import TELL_EVERY_S, ProgressLine, bar_text
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from greenllm_kernel.compression.result import CompressionResult
     from greenllm_kernel.compression.runner import Progress
     from greenllm_kernel.notebook.extension import Extension
-
-TELL_EVERY_S = 0.5
-"""How often one is told how far it is, s: where lines are not written over one another, each is one more."""
-
-BAR_WIDTH = 20
-"""Characters of the progress bar."""
 
 
 @magics_class
@@ -102,7 +96,5 @@ class CompressMagics(Magics):
 
 def progress_text(progress: Progress) -> str:
     """Return how far a recipe is, such as ``"step 1 of 2, prune_mlp ████░░░░ 45 %, 38 W"``."""
-    filled = round(progress.part * BAR_WIDTH)
-    bar = "█" * filled + "░" * (BAR_WIDTH - filled)
     power = "" if progress.power_w is None else f", {progress.power_w:.0f} W"
-    return f"step {progress.number} of {progress.count}, {progress.name} {bar} {100 * progress.part:.0f} %{power}"
+    return f"step {progress.number} of {progress.count}, {progress.name} {bar_text(progress.part)}{power}"

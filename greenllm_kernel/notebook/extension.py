@@ -12,11 +12,11 @@ from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.hookspecs import hookimpl
-from greenllm_kernel.notebook import preferences, records, snapshot
+from greenllm_kernel.notebook import compare_display, compress_display, preferences, records, snapshot
 from greenllm_kernel.notebook.below_cell import BelowCell
 from greenllm_kernel.notebook.cell_display import CellDisplay
+from greenllm_kernel.notebook.compare import CompareMagics
 from greenllm_kernel.notebook.compress import CompressMagics
-from greenllm_kernel.notebook.compress_display import register_display
 from greenllm_kernel.notebook.control import stop_answering
 from greenllm_kernel.notebook.energyit import EnergyitMagics
 from greenllm_kernel.notebook.live_line import LiveLine, live_line
@@ -56,8 +56,9 @@ class Extension:
 
     def load(self) -> None:
         """Register magics and hooks, and measure every cell from the next one on."""
-        self.shell.register_magics(EnergyMagics(self), EnergyitMagics(self), CompressMagics(self))
-        register_display(self.shell)
+        self.shell.register_magics(EnergyMagics(self), EnergyitMagics(self), CompressMagics(self), CompareMagics(self))
+        compress_display.register_display(self.shell)
+        compare_display.register_display(self.shell)
         self.shell.input_transformers_cleanup.append(energy_first_line)
         self.tracker.register()
         if self._kernel is not None:
@@ -71,7 +72,7 @@ class Extension:
         self.tracker.unregister()
         self.shell.input_transformers_cleanup.remove(energy_first_line)
         for kind in ("line", "cell"):
-            for name in ("energy", "energyit", "compress"):
+            for name in ("energy", "energyit", "compress", "compare"):
                 self.shell.magics_manager.magics[kind].pop(name, None)
         if self._kernel is not None:
             for request in (snapshot.REQUEST, preferences.REQUEST, records.REQUEST):

@@ -12,6 +12,7 @@ from typing import Any
 from greenllm_kernel import __version__
 from greenllm_kernel.accounting.budget import budget_to_dict
 from greenllm_kernel.accounting.channel_energy import by_provenance_to_dict
+from greenllm_kernel.accounting.comparisons import Summary
 from greenllm_kernel.accounting.record import SCHEMA
 from greenllm_kernel.accounting.sampled import channels_now, power_now, shortened, unusable_now
 from greenllm_kernel.accounting.session import Session
@@ -21,6 +22,9 @@ from greenllm_kernel.quantities import CarbonIntensity, Provenance
 
 KEPT_POWERS = 600
 """Power messages kept for pages that join: the last two and a half minutes of measuring."""
+
+KEPT_COMPARISONS = 8
+"""Comparisons kept for pages that join."""
 
 MOST_SENTENCES = 6
 """Warnings and unusable meters in one hello, so that it stays below 8 KB; the kernel's own status has all."""
@@ -45,6 +49,7 @@ class Messages:
         self._measures_every_cell = measures_every_cell
         self._numbers = itertools.count(1)
         self._powers: deque[Message] = deque(maxlen=KEPT_POWERS)
+        self._comparisons: dict[str, Summary] = {}
         self._watchers: list[threading.Event] = []
 
     def hello(self) -> Message:
@@ -113,6 +118,24 @@ class Messages:
                 **budget_to_dict(session.budget),
             }
         )
+
+    def compared(self, summary: Summary) -> str:
+        """Take in what a comparison has found, and return its id; the latest ones are kept for pages that join."""
+        comparison_id = str(summary["comparison_id"])
+        self._comparisons.pop(comparison_id, None)
+        self._comparisons[comparison_id] = summary
+        while len(self._comparisons) > KEPT_COMPARISONS:
+            del self._comparisons[next(iter(self._comparisons))]
+        return comparison_id
+
+    def comparison(self, comparison_id: str) -> Message:
+        """What a comparison of models has found."""
+        return self._with_head({"kind": "comparison", "comparison": self._comparisons[comparison_id]})
+
+    @property
+    def comparisons(self) -> list[str]:
+        """Ids of the comparisons that are kept, oldest first."""
+        return list(self._comparisons)
 
     @property
     def state(self) -> str:

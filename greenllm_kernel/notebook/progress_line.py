@@ -12,6 +12,23 @@ SHOWN_AFTER_S = 2.0
 """What ends sooner needs no progress."""
 
 
+TELL_EVERY_S = 0.5
+"""How often one is told how far something is, s: where lines are not written over one another, each is one more."""
+
+BAR_WIDTH = 20
+"""Characters of a bar."""
+
+
+def bar_text(part: float) -> str:
+    """Return how far something is as a bar, such as ``"████░░░░ 45 %"``.
+
+    Args:
+        part: that is done, 0 to 1.
+    """
+    filled = round(part * BAR_WIDTH)
+    return f"{'█' * filled}{'░' * (BAR_WIDTH - filled)} {100 * part:.0f} %"
+
+
 class ProgressLine:
     """Written over itself in a terminal and in a notebook; nothing is written into files and captured output.
 

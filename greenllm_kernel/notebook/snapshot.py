@@ -17,11 +17,11 @@ PAGE_SIZE = 50
 
 
 def page(session: Session, messages: Messages, number: int) -> Message:
-    """Return one page of the snapshot: hello and totals, then cells, then past power."""
+    """Return one page of the snapshot: hello and totals, then comparisons, cells and past power."""
     cell_ids = messages.cells.ids
     powers = messages.past_powers()
     start, end = number * PAGE_SIZE, (number + 1) * PAGE_SIZE
-    said = [messages.hello(), messages.totals()] if number == 0 else []
+    said = [messages.hello(), messages.totals(), *map(messages.comparison, messages.comparisons)] if number == 0 else []
     said += [messages.cell(cell_id) for cell_id in cell_ids[start:end]]
     said += powers[max(0, start - len(cell_ids)) : max(0, end - len(cell_ids))]
     return {

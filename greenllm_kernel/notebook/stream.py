@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from greenllm_kernel.accounting.comparisons import Summary, summary_of
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.hookspecs import hookimpl
@@ -25,7 +26,7 @@ ALL_EVERY_S = 4.0
 FIRST_AFTER_S = 0.05
 """How long after a run began the first message is made, s: a short cell is over then, and was not disturbed."""
 
-HELLO, TOTALS, POWER, CELL = "hello", "totals", "power", "cell "
+HELLO, TOTALS, POWER, CELL, COMPARISON = "hello", "totals", "power", "cell ", "comparison "
 
 Send = Callable[[Message], None]
 
@@ -53,6 +54,7 @@ class Stream:
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._settled: list[Record] = []
+        self._compared: list[Summary] = []
         self._due: dict[str, float] = {}
         self._said: dict[str, float] = {}
         self._greeted = ""
@@ -78,6 +80,14 @@ class Stream:
             self._settled.append(record)
         self._wake.set()
 
+    @hookimpl
+    def greenllm_comparison(self, comparison: Mapping[str, Any]) -> None:
+        """Send what a comparison has found, soon, and to pages that join."""
+        summary = summary_of(comparison)
+        with self._lock:
+            self._compared.append(summary)
+        self._wake.set()
+
     def _run(self) -> None:
         while not self._is_closed:
             try:
@@ -92,7 +102,7 @@ class Stream:
 
     def _rest(self) -> None:
         with self._lock:
-            has_work = bool(self._settled)
+            has_work = bool(self._settled or self._compared)
         if not has_work and not self._is_closed:
             self._said.clear()
             self._wake.wait()
@@ -104,11 +114,14 @@ class Stream:
         cells = self._messages.cells
         with self._lock:
             settled, self._settled = self._settled, []
+            compared, self._compared = self._compared, []
         changed = [cells.began(run) for run in self._session.unsettled_runs]
         changed += [cells.settled(record) for record in settled]
         for cell_id in changed:
             if cell_id is not None:
                 self._note(CELL + cell_id)
+        for summary in compared:
+            self._note(COMPARISON + self._messages.compared(summary))
         if settled:
             self._note(TOTALS)
         if self._messages.state != self._greeted:
@@ -139,6 +152,8 @@ class Stream:
     def _made(self, key: str) -> Message:
         if key.startswith(CELL):
             return self._messages.cell(key.removeprefix(CELL))
+        if key.startswith(COMPARISON):
+            return self._messages.comparison(key.removeprefix(COMPARISON))
         return {HELLO: self._messages.hello, TOTALS: self._messages.totals, POWER: self._messages.power}[key]()
 
     def _post(self, message: Message) -> None:

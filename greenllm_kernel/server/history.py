@@ -23,7 +23,7 @@ LONGEST_TEXT = 2000
 
 
 class HistoryHandler(Handler):
-    """Sums of today and of all time, and the sessions."""
+    """Sums of today and of all time, the sessions, and the latest comparisons of models."""
 
     def initialize(self, reader: HistoryReader) -> None:
         """Take what reads the ledger."""
@@ -40,6 +40,7 @@ class HistoryHandler(Handler):
                 "today": _sum(found.today),
                 "all": _sum(found.all),
                 "sessions": [_session(session) for session in found.sessions],
+                "comparisons": list(found.comparisons),
                 "problem": _cut(found.problem),
             }
         )

@@ -116,6 +116,10 @@ class LiveKernel:
         """Return the events of one kind so far."""
         return [event for event in self.events if event["kind"] == kind]
 
+    def said(self) -> list[str]:
+        """Return what was printed without a cell that is waited for."""
+        return [message["content"]["text"] for message in self.late if message["msg_type"] == "stream"]
+
     def displays(self) -> list[dict[str, Any]]:
         """Return what was displayed, and changed, without a cell that is waited for."""
         kinds = ("display_data", "update_display_data")

@@ -1,7 +1,7 @@
 /** Whoever uses it: axe finds nothing in any state or theme, and the keyboard reaches and works everything. */
-import AxeBuilder from '@axe-core/playwright';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Locator } from '@playwright/test';
+import { violations } from './checks';
 import {
   changeKernel,
   expect,
@@ -18,8 +18,6 @@ import {
 import { cell, gpus, hello, power, say, totals } from './said';
 
 const THEMES = ['JupyterLab Light', 'JupyterLab Dark', 'JupyterLab Dark High Contrast'];
-/** The outermost of our elements carry this while axe looks at them. */
-const OURS = 'data-greenllm-outermost';
 
 test('no violation in any state without figures', async ({ page, tmpPath }) => {
   test.slow();
@@ -134,20 +132,6 @@ async function expectNoViolation(page: Lab): Promise<void> {
   await page.emulateMedia({ forcedColors: 'active' });
   expect(await violations(page), 'forced colours').toEqual([]);
   await page.emulateMedia({ forcedColors: null });
-}
-
-async function violations(page: Lab): Promise<string[]> {
-  await page.evaluate(mark => {
-    for (const node of document.querySelectorAll('[class*="greenllm-"]')) {
-      const isOutermost = !node.parentElement?.closest('[class*="greenllm-"]');
-      node.toggleAttribute(mark, isOutermost);
-    }
-  }, OURS);
-  const builder = new AxeBuilder({ page: page }).include(`[${OURS}]`).setLegacyMode(true);
-  const results = await builder.analyze();
-  return results.violations.flatMap(({ id, nodes }) =>
-    nodes.map(node => `${id}: ${node.html} (${node.failureSummary ?? ''})`)
-  );
 }
 
 /** Let the page believe that of its notebook's kernel. */

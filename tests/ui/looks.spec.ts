@@ -1,15 +1,6 @@
 /** How the panel looks: screenshots for a person to judge, and that nothing sticks out of it. */
-import {
-  expect,
-  LOAD,
-  openNotebook,
-  panelOf,
-  rowOf,
-  runCell,
-  runsFor,
-  test,
-  type Lab
-} from './lab';
+import { overflow } from './checks';
+import { expect, LOAD, openNotebook, rowOf, runCell, runsFor, test, type Lab } from './lab';
 
 const CELLS = [
   LOAD,
@@ -49,15 +40,4 @@ test('light and dark, narrow and wide', async ({ page, tmpPath }) => {
 /** Wait until the layout has been made and the next message drawn. */
 async function settle(page: Lab): Promise<void> {
   await page.waitForTimeout(400);
-}
-
-/** What can be seen beyond the panel's right edge. */
-async function overflow(page: Lab): Promise<string[]> {
-  return panelOf(page).evaluate(panel => {
-    const right = panel.getBoundingClientRect().right + 1;
-    return [...panel.querySelectorAll('*')]
-      .filter(node => node.getBoundingClientRect().right > right && node.clientWidth > 0)
-      .filter(node => !node.closest('.greenllm-Cells-names, .greenllm-Heard'))
-      .map(node => node.getAttribute('class') ?? node.tagName);
-  });
 }

@@ -1,6 +1,6 @@
 /** Earlier sessions, from the server's ledger: asked for when the list is unfolded. */
 import * as React from 'react';
-import { languageOfPage } from '../format';
+import { formatMoment } from '../format';
 import type { HistorySession, PastCell, PastSession } from '../messages';
 import { Cost, FirstOf } from './cost';
 import { useEnvironment } from './environment';
@@ -89,10 +89,15 @@ function SessionItem({ session }: { session: PastSession }): React.JSX.Element {
         }}
       >
         <summary
-          title={trans.__('From %1 to %2 on %3', momentText(first_at), momentText(last_at), host)}
+          title={trans.__(
+            'From %1 to %2 on %3',
+            formatMoment(first_at),
+            formatMoment(last_at),
+            host
+          )}
         >
           <Cost cost={session}>
-            <time dateTime={last_at}>{momentText(last_at)}</time>{' '}
+            <time dateTime={last_at}>{formatMoment(last_at)}</time>{' '}
             {names.map((name, index) => (
               <React.Fragment key={index}>
                 {index > 0 && ', '}
@@ -161,14 +166,4 @@ function PastStatus({ status }: { status: PastCell['status'] }): React.JSX.Eleme
     case 'partial':
       return <span className="greenllm-Note"> {trans.__('cut off')}</span>;
   }
-}
-
-/** Date and time in the reader's manner; the text itself where it is neither. */
-function momentText(text: string): string {
-  const at = new Date(text);
-  return Number.isNaN(at.getTime())
-    ? text
-    : new Intl.DateTimeFormat(languageOfPage(), { dateStyle: 'medium', timeStyle: 'short' }).format(
-        at
-      );
 }

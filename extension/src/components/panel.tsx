@@ -8,6 +8,7 @@ import { Announcement } from './announcement';
 import { CellTable } from './cells';
 import { ChannelList } from './channels';
 import { Charts } from './charts';
+import { Comparisons } from './comparisons';
 import { EarlierSessions } from './earlier';
 import { EnvironmentProvider, useEnvironment, type Environment } from './environment';
 import { HostPowerNow } from './host-power';
@@ -68,6 +69,7 @@ function Ledger(): React.JSX.Element | null {
           <h3>{trans.__('Measured so far')}</h3>
           <Sums session={null} />
         </section>
+        <Comparisons />
         <EarlierSessions currentId={null} />
       </>
     )
@@ -120,6 +122,7 @@ function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
         />
       )}
       {totals?.stages && <Stages stages={totals.stages} />}
+      <Comparisons own={session.comparisons} />
       {hello && <Intensity hello={hello} />}
       <EarlierSessions currentId={session.id} />
       {hello && <Meters hello={hello} isListed={!allEstimated} />}

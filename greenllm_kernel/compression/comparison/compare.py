@@ -193,12 +193,14 @@ class Comparing:
         return self.result()
 
     def result(self, status: Status = Status.OK) -> Comparison:
-        """Return what was found so far."""
+        """Return what was found so far, and tell whoever observes comparisons."""
         assert self._run is not None, "it was not run"
         self._findings.settle(SETTLE_TIMEOUT_S)
-        return self._findings.comparison(
+        found = self._findings.comparison(
             self._evaluated, self._failures, self._run.settle(SETTLE_TIMEOUT_S), self._host, status
         )
+        self._session.plugins.call("greenllm_comparison", comparison=found.to_dict())
+        return found
 
     def _at_batch(self, batch: int, number: int) -> None:
         with ExitStack() as deployed:

@@ -203,7 +203,6 @@ class Findings:
             text=evaluated.text,
             accuracy=evaluated.accuracy,
             harness=evaluated.harness,
-            targets=entrant.targets,
             failure=failure,
         )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from greenllm_kernel.accounting.ledger import Ledger, Row, ledger_path, row_of
 from greenllm_kernel.accounting.record import Record
@@ -52,6 +54,12 @@ class LedgerRecorder:
     def greenllm_progress(self, record: Record) -> None:
         """Write what is known so far of an open window."""
         self._keep(record)
+
+    @hookimpl
+    def greenllm_comparison(self, comparison: Mapping[str, Any]) -> None:
+        """Write what a comparison has found; of its windows each has a record besides."""
+        with self._lock:
+            self._opened().write_comparison(comparison)
 
     @hookimpl
     def greenllm_end(self) -> None:
@@ -147,6 +155,7 @@ def _configuration() -> Configuration:
 _recorder = LedgerRecorder()
 greenllm_record = _recorder.greenllm_record
 greenllm_progress = _recorder.greenllm_progress
+greenllm_comparison = _recorder.greenllm_comparison
 greenllm_end = _recorder.greenllm_end
 
 if hasattr(os, "register_at_fork"):
