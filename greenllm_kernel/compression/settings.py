@@ -48,8 +48,11 @@ def configured(config_class: type[Any], settings: Mapping[Any, Any]) -> Any:
 
 
 def settings_of(config: Any) -> dict[str, Any]:
-    """Return a config's settings as JSON data."""
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    """Return a config's settings as JSON data: its own first, then those that it shares with others."""
+    bases = filter(dataclasses.is_dataclass, type(config).__mro__[1:])
+    shared = {field.name for base in bases for field in dataclasses.fields(base)}
+    names = sorted((field.name for field in dataclasses.fields(config)), key=lambda name: name in shared)
+    values = {name: getattr(config, name) for name in names}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 

@@ -18,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import accuracy  # noqa: E402
 import browser  # noqa: E402
 import cells  # noqa: E402
+import compression  # noqa: E402
 import coverage  # noqa: E402
 import history  # noqa: E402
 import javascript  # noqa: E402
@@ -36,6 +37,7 @@ PARTS = {
     "history": history.figures,
     "javascript": javascript.figures,
     "browser": browser.figures,
+    "compression": compression.figures,
 }
 
 TRUTH_PARTS = {

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import ClassVar
 
 import pytest
@@ -450,6 +453,29 @@ def test_contenders_that_cannot_be_compared_are_refused(session, tmp_path):
     refused(ComparisonError, "is a Linear", torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     refused(DeploymentError, "there is no runtime 'eagre'; did you mean 'eager'", llama(), llama(), runtime="eagre")
     refused(ModelFolderError, "there is no folder", llama(), tmp_path / "nowhere")
+
+
+def test_lm_eval_is_asked_where_it_is_installed(session, monkeypatch):
+    asked: list[object] = []
+
+    def simple_evaluate(model, tasks):
+        asked.append((model, tasks))
+        return {"results": {"piqa": {"alias": "piqa", "acc,none": 0.75, "acc_stderr,none": 0.01}}}
+
+    package, models, huggingface = (ModuleType(name) for name in ("lm_eval", "lm_eval.models", "huggingface"))
+    package.simple_evaluate = simple_evaluate
+    huggingface.HFLM = lambda pretrained, tokenizer: (pretrained, tokenizer)
+    package.__spec__ = ModuleSpec("lm_eval", None)
+    for name, module in (("", package), (".models", models), (".models.huggingface", huggingface)):
+        monkeypatch.setitem(sys.modules, f"lm_eval{name}", module)
+    model, tokenizer = llama(), Bytes()
+
+    result = compare(model, simulated("other"), lm_eval="piqa", tokenizer=tokenizer, session=session, **QUICK)
+
+    assert asked == [((model, tokenizer), ["piqa"])]
+    assert result.baseline.harness == {"piqa": {"acc,none": 0.75, "acc_stderr,none": 0.01}}
+    assert result.contenders[1].harness == {}
+    assert result.to_dict()["contenders"][0]["lm_eval"]["piqa"]["acc,none"] == 0.75
 
 
 def test_prompts_are_cut_off_or_begun_anew(session):

@@ -25,6 +25,7 @@ from greenllm_kernel.compression.comparison.verdict import Outcome
 from greenllm_kernel.compression.comparison.work import Shot
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.runtime import NoSettings, Runtime
+from greenllm_kernel.compression.targets import Target
 from greenllm_kernel.quantities import Energy, Provenance
 
 PHASES = ("prefill", "decode", "generate")
@@ -204,7 +205,19 @@ def test_compressing_is_paid_back_after_its_cost_over_the_saving() -> None:
     assert (large.contender, large.count, large.interval) == ("large", None, None)
     lines = str(result).splitlines()
     assert any(line.startswith("  small, batch 1: compressing is paid back after 1.") for line in lines)
-    assert "  large, batch 1: no saving pays back what compressing took" in lines
+    assert "  large, batch 1: no saving is sure that would pay back what compressing took" in lines
+
+
+def test_the_targets_of_a_recipe_are_judged_by_what_was_measured() -> None:
+    targets = [Target("energy_j_per_token", 0.9), Target("bits_per_byte_change", 0.01), Target("accuracy", 0.5)]
+    small = replace(entrant("small"), targets=targets)
+    evaluated = {"base": bits(1.0), "small": bits(1.1)}
+
+    result = found([entrant("base"), small], {"base": 1.0, "small": 0.8}, evaluated=evaluated)
+
+    assert [outcome.is_reached for outcome in result.judged(result.contenders[1])] == [True, False, None]
+    assert result.judged(result.contenders[0]) == []
+    assert any("small: energy of a new token at most 900 mJ: reached" in line for line in str(result).splitlines())
 
 
 def test_all_of_it_is_json() -> None:

@@ -186,6 +186,7 @@ def test_pruning_in_rounds_trains_by_itself_and_ends_where_one_shot_does(step, e
     assert loss(rounds.model) < loss(one_shot.model)
     parts = [each.part for each in told]
     assert parts == sorted(parts) and len(parts) > 6
+    assert str(rounds.steps[-1].step).startswith(f"{step.split(':')[0]} ({step.split('{')[1].split(':')[0]} ")
     if "layers: [" in step:
         assert rounds.steps[-1].metadata == {"removed": [0, 2]}
 

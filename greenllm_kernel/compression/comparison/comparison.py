@@ -15,6 +15,7 @@ from greenllm_kernel.compression.comparison.quality import Accuracy, TextQuality
 from greenllm_kernel.compression.comparison.verdict import Outcome, Verdict
 from greenllm_kernel.compression.comparison.work import GENERATE, REQUEST
 from greenllm_kernel.compression.host import Host
+from greenllm_kernel.compression.targets import Target, TargetOutcome, figures_of
 from greenllm_kernel.quantities import Energy, Interval, Provenance
 
 SCHEMA: Final = 1
@@ -36,6 +37,7 @@ class Compared:
         text: how well it foretells the texts; None where there were none.
         accuracy: at the task; None where there was none.
         harness: by task of lm-eval, its metrics.
+        targets: of the recipe that it was compressed by.
         failure: why it could not be compared, or not to the end; empty where it could.
     """
 
@@ -50,6 +52,7 @@ class Compared:
     text: TextQuality | None = None
     accuracy: Accuracy | None = None
     harness: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    targets: Sequence[Target] = ()
     failure: str = ""
 
 
@@ -252,6 +255,11 @@ class Comparison:
                 found.append(BreakEven(contender.name, batch, cells[0].unit, count, interval))
         return found
 
+    def judged(self, contender: Compared, batch: int | None = None) -> Sequence[TargetOutcome]:
+        """Return what became of the targets of a contender's recipe, at a batch (the first where none is named)."""
+        figures = figures_of(self, contender.name, batch) if contender.targets else {}
+        return [target.judged(figures) for target in contender.targets]
+
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON data."""
         return {
@@ -317,6 +325,7 @@ class Comparison:
             "interval_bits_per_byte_change": change[1] if change else None,
             "accuracy": accuracy.value if accuracy else None,
             "interval_accuracy": accuracy.interval if accuracy else None,
+            "targets": [outcome.to_dict() for outcome in self.judged(contender)],
             "lm_eval": {task: dict(metrics) for task, metrics in contender.harness.items()},
             "failure": contender.failure or None,
         }

@@ -21,6 +21,7 @@ from greenllm_kernel.compression.folder.manifest import FILE_NAME
 from greenllm_kernel.compression.result import CompressionResult
 from greenllm_kernel.compression.runtime import Runtime
 from greenllm_kernel.compression.runtimes import Runtimes, written
+from greenllm_kernel.compression.targets import Target
 from greenllm_kernel.compression.tensors import leaves, parameter_counts, plain_tensors, size_bytes
 from greenllm_kernel.errors import ComparisonError, GreenLLMError
 from greenllm_kernel.quantities import Energy
@@ -55,6 +56,7 @@ class Entrant:
         steps: of compression that it has gone through, as recipes have them.
         compressing: energy that compressing it took, J; None where it was not compressed, or that is not known.
         file_bytes: of its weights as they are saved.
+        targets: of the recipe that it was compressed by.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Entrant:
     steps: Sequence[str]
     compressing: Energy | None
     file_bytes: int
+    targets: Sequence[Target] = ()
 
     @property
     def runtime_text(self) -> str:
@@ -165,7 +168,8 @@ def _entrant(contender: Contender, runtime: Runtime, catalogue: Catalogue) -> En
         model, cost = given, None
         file_bytes = _plain_bytes(model)
     steps = given.steps if isinstance(given, CompressionResult) else applied_steps(model)
-    return Entrant(contender.name, model, runtime, [str(applied.step) for applied in steps], cost, file_bytes)
+    targets = [outcome.target for outcome in given.targets] if isinstance(given, CompressionResult) else []
+    return Entrant(contender.name, model, runtime, [str(applied.step) for applied in steps], cost, file_bytes, targets)
 
 
 def _bytes_when_saved(result: CompressionResult) -> int:

@@ -203,6 +203,7 @@ class Findings:
             text=evaluated.text,
             accuracy=evaluated.accuracy,
             harness=evaluated.harness,
+            targets=entrant.targets,
             failure=failure,
         )
 

@@ -104,6 +104,7 @@ def notes(comparison: Comparison) -> Sequence[str]:
         if verdict.gap:
             lines.append(f"{verdict.contender}, {verdict.phase}, batch {verdict.batch}: {verdict.gap}")
     lines += [f"{contender.name}: {contender.failure}" for contender in comparison.contenders if contender.failure]
+    lines += [f"{each.name}: {outcome}" for each in comparison.contenders for outcome in comparison.judged(each)]
     lines += [break_even_text(one) for one in comparison.break_even]
     if missing := sorted({label for cell in comparison.cells for label in cell.missing}):
         lines.append(f"without {'; '.join(missing)}: no readings throughout")
@@ -114,7 +115,7 @@ def break_even_text(one: BreakEven) -> str:
     """Return after how much use a contender has paid off, in a sentence."""
     where = f"{one.contender}, batch {one.batch}"
     if one.count is None or one.interval is None:
-        return f"{where}: no saving pays back what compressing took"
+        return f"{where}: no saving is sure that would pay back what compressing took"
     low, high = (quantity_text(end, None, COUNTS).strip() if end is not None else "never" for end in one.interval)
     count = quantity_text(one.count, None, COUNTS).strip()
     return f"{where}: compressing is paid back after {count} {one.unit}s ({low} to {high})"
