@@ -155,4 +155,4 @@ def test_every_built_in_compressor_has_a_row_in_the_guide_with_its_defaults():
         compressor = found[name]
         assert f"| {compressor.kind} |" in row
         expected = ", ".join(saves for saves in ("storage", "memory", "compute") if saves in compressor.expects_to_save)
-        assert re.search(rf"\| {expected or 'nothing by itself'}(:| \|)", row)
+        assert f"| {expected or 'nothing by itself'} |" in row
