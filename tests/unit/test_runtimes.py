@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -14,15 +17,17 @@ from compressing import bert, gpt2, ids, is_as_before, llama, logits, weights
 from compressing import session_with_compressors as session_with
 from greenllm_kernel import deploy, load_deployed
 from greenllm_kernel.compression.deployment import FILE_NAME
+from greenllm_kernel.compression.folder.manifest import described_file
 from greenllm_kernel.compression.runner import compress
 from greenllm_kernel.compression.runtimes import Runtimes, written
+from greenllm_kernel.compression.settings import settings_of
 from greenllm_kernel.compression.tensors import size_bytes
 from greenllm_kernel.errors import DeploymentError, ModelFolderError
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_plugins.runtimes.in_torch import InTorch
 
 SHAPE = {"prompt_tokens": 12, "new_tokens": 8}
-OTHERS = ["compiled", "torchscript", "openvino", "onnxruntime"]
+OTHERS = ["compiled", "exported", "torchscript", "openvino", "onnxruntime"]
 FIXED = {"compiled"}
 """Made for one batch alone."""
 
@@ -320,3 +325,27 @@ def test_a_runtime_of_one_s_own_joins_through_the_hook_alone(tmp_path):
         assert written(Runtimes.of(session.plugins).chosen("shouting: {echo: true}")) == "shouting: {echo: true}"
     finally:
         session.close(1.0)
+
+
+def test_an_exported_graph_with_pickled_objects_is_refused_unread(session, tmp_path):
+    folder = tmp_path / "saved"
+    with deploy(llama(num_hidden_layers=1), "exported", session=session, **SHAPE) as deployed:
+        deployed.save(folder)
+    with ZipFile(folder / "model.pt2", "a") as archive:
+        archive.writestr("model/data/constants/custom_obj_0", b"cos\nsystem\n.")
+    manifest = json.loads((folder / FILE_NAME).read_text())
+    manifest["files"]["model.pt2"] = described_file(folder / "model.pt2")
+    (folder / FILE_NAME).write_text(json.dumps(manifest))
+
+    with pytest.raises(DeploymentError, match="holds pickled objects"):
+        load_deployed(folder, session=session)
+
+
+def test_every_built_in_runtime_has_a_row_in_the_guide_with_its_settings(session):
+    guide = (Path(__file__).parents[2] / "plugins" / "README.md").read_text(encoding="utf-8")
+    found = Runtimes.of(session.plugins)
+
+    for name in found.names:
+        (row,) = re.findall(rf"^\| `{name}` \|.*$", guide, re.M)
+        for setting, default in settings_of(found[name].config_class()).items():
+            assert re.search(rf"`{setting}`[^|]*\({default}", row), (name, setting)

@@ -112,6 +112,31 @@ class Stepped(Deployed):
         return self.advance(input_ids, torch.arange(input_ids.shape[1])).clone()
 
 
+class HandedCache(Stepped):
+    """Generates by a graph that is handed the cache with each step and returns the longer one.
+
+    Args:
+        graph: called as :class:`Step` is.
+        heads: of its cache.
+    """
+
+    def __init__(self, graph: Callable[..., Sequence[Tensor]], heads: Heads) -> None:
+        self.graph = graph
+        self.heads = heads
+        self._past: Sequence[Tensor] = ()
+
+    def begin(self, batch: int) -> None:
+        self._past = empty_past(self.heads, batch)
+
+    def advance(self, input_ids: Tensor, places: Tensor) -> Tensor:
+        logits, *self._past = self.graph(input_ids, places, *self._past)
+        return logits
+
+    def close(self) -> None:
+        del self.graph
+        self._past = ()
+
+
 def traced(step: Step) -> Any:
     """Return the step as TorchScript, for any batch and length."""
     with torch.no_grad(), warnings.catch_warnings():
