@@ -2,69 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import nbformat
 import pytest
 
-from command_line import POWER_W, CommandLine, Finished
-from greenllm_kernel.accounting.record import Record, Status
-from greenllm_kernel.quantities import Provenance
+from command_line import POWER_W
+from tutorials import Tutorial, needs_llm, run_tutorial
 
-TUTORIAL = Path(__file__).parents[2] / "notebooks" / "01-measure.ipynb"
 MEASURED = ["imports", "tokenize", "train", "evaluate", "one by one", "one batch", "write"]
-TORCHAO = re.compile(r"torchao/_C|torch/utils/_pytree\.py.*is an Enum subclass")
-"""What torchao says when Transformers imports it, where it is installed: the tutorial neither needs nor uses it."""
 
-pytestmark = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs the extra: pip install .[llm]")
-
-
-@dataclass(frozen=True)
-class Tutorial:
-    """The executed tutorial, and what was measured meanwhile."""
-
-    finished: Finished
-    cells: dict[str, Any]
-    records: Sequence[Record]
-
-    def text(self, cell_id: str) -> str:
-        """What the cell printed."""
-        return "".join(output.text for output in self.cells[cell_id].outputs if output.output_type == "stream")
-
-    def record(self, name: str) -> Record:
-        """The only record of this name."""
-        (record,) = (record for record in self.records if record.name == name)
-        return record
+pytestmark = needs_llm
 
 
 @pytest.fixture(scope="module")
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Tutorial:
-    folder = tmp_path_factory.mktemp("tutorial")
-    notebook, executed = folder / TUTORIAL.name, folder / "executed.ipynb"
-    shutil.copyfile(TUTORIAL, notebook)
-    machine = CommandLine(folder, {"GREENLLM_TUTORIAL": "short"})
-    finished = machine.run("run", notebook, "--execute-to", executed)
-    assert finished.code == 0, finished.out + finished.err
-    cells = {cell.id: cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"}
-    return Tutorial(finished, cells, machine.records())
+    return run_tutorial("01-measure.ipynb", tmp_path_factory.mktemp("tutorial"))
 
 
 def test_every_cell_has_energy_with_interval_and_provenance(tutorial: Tutorial) -> None:
-    cells = [record for record in tutorial.records if record.parent_run_id is None]
-
-    assert len(cells) == len(tutorial.cells)
-    for record in cells:
-        assert record.status is Status.OK
-        assert record.gross is not None
-        low_j, high_j = record.gross.interval_j
-        assert low_j <= record.gross.value_j <= high_j
-        assert record.provenance is Provenance.MEASURED
+    tutorial.assert_every_cell_has_energy()
 
 
 def test_the_energy_is_what_the_virtual_meter_drew(tutorial: Tutorial) -> None:
@@ -124,7 +80,4 @@ def test_the_hottest_cell_is_named_and_the_power_plotted(tutorial: Tutorial) -> 
 
 
 def test_nothing_warns(tutorial: Tutorial) -> None:
-    outputs = [output for cell in tutorial.cells.values() for output in cell.outputs]
-    said = [line for output in outputs if output.get("name") == "stderr" for line in output.text.splitlines()]
-
-    assert [line for line in said if not TORCHAO.search(line)] == []
+    tutorial.assert_nothing_warns()
