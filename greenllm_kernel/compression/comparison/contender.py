@@ -162,7 +162,9 @@ def _entrant(contender: Contender, runtime: Runtime, catalogue: Catalogue) -> En
         file_bytes = _weights_bytes(Path(given))
         cost = _saved_cost(Path(given))
     elif isinstance(given, CompressionResult):
-        model, cost = given.model, given.record.gross
+        # What earlier recipes took is part of what compressing took, and is not known here.
+        is_all = all(step.record is not None for step in given.steps)
+        model, cost = given.model, given.record.gross if is_all else None
         file_bytes = _bytes_when_saved(given)
     else:
         model, cost = given, None
