@@ -24,6 +24,7 @@ import history  # noqa: E402
 import javascript  # noqa: E402
 import loading  # noqa: E402
 import memory  # noqa: E402
+import runtimes  # noqa: E402
 import sampling  # noqa: E402
 import verdict  # noqa: E402
 import windows  # noqa: E402
@@ -45,6 +46,7 @@ TRUTH_PARTS = {
     "coverage": coverage.figures,
     "memory": memory.figures,
     "verdict": verdict.figures,
+    "runtimes": runtimes.figures,
 }
 """Of what is said, how true it is; these take the options."""
 
