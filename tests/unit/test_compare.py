@@ -139,6 +139,17 @@ class Own:
         return [Simulated]
 
 
+class Observer:
+    """A plugin that is told of comparisons."""
+
+    def __init__(self) -> None:
+        self.told: list[dict] = []
+
+    @hookimpl
+    def greenllm_comparison(self, comparison):
+        self.told.append(dict(comparison))
+
+
 class Bytes:
     """A tokenizer whose tokens are bytes, the first one a mark where that is asked for."""
 
@@ -229,6 +240,17 @@ def test_real_models_are_compared_phase_by_phase(measured):
     for record in generated:
         low_j, high_j = record.gross.interval_j
         assert 0.5 * low_j <= IDLE_W * record.duration_s <= 2 * high_j
+
+
+def test_plugins_are_told_of_a_comparison_once_and_one_that_fails_harms_nobody(session):
+    observer, failing = Observer(), Observer()
+    failing.told = None  # type: ignore[assignment]
+    session.plugins.register(failing, "failing observer")
+    session.plugins.register(observer, "observer")
+
+    result = compare(simulated("base"), simulated("other", decode_w=20.0), session=session, **QUICK)
+
+    assert observer.told == [result.to_dict()]
 
 
 def test_the_models_are_as_they_were(session):

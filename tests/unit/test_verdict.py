@@ -178,6 +178,16 @@ def test_what_was_not_measured_is_inconclusive_and_says_why() -> None:
     assert verdict.to_dict()["change"] is None and verdict.change_text == "unknown"
 
 
+def test_an_interval_without_a_useful_end_is_told_as_that() -> None:
+    vague = Ratio(0.1, 300.0, 3, 0.0, 5)
+    (verdict,) = verdicts_of([evidence(vague)])
+
+    assert vague.interval(0.99) == (-1.0, math.inf)
+    assert verdict.change_text == "+11 % [-100, unbounded]"
+    assert verdict.to_dict()["interval"] is None
+    assert verdict.words == "inconclusive"
+
+
 def test_a_verdict_that_holds_alone_may_not_hold_in_a_family() -> None:
     alone = noisy(-0.06, 0.058)
     assert FAMILY_ERROR / 8 < alone.p_value / LAST.share < ALLOWED_ERROR

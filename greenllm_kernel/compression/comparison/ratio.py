@@ -34,6 +34,9 @@ from greenllm_kernel.quantities import Interval
 FEWEST_PAIRS = 4
 """A straight line through fewer leaves less than two degrees of freedom."""
 
+LARGEST_LOG_RATIO = 700.0
+"""The exponential of more overflows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -78,14 +81,14 @@ class Ratio:
     @property
     def change(self) -> float:
         """By which part the contender's energy lies above the baseline's (-0.1: 10 % less)."""
-        return math.expm1(self.log_ratio)
+        return _change(self.log_ratio)
 
     def interval(self, confidence: float) -> Interval:
         """Return the interval of the change at a confidence (0.99: 99 %); without limit where too little is known."""
         if not self.degrees_of_freedom:
             return -1.0, math.inf
         half_width = student_t(confidence, self._combined_degrees) * self._combined
-        return math.expm1(self.log_ratio - half_width), math.expm1(self.log_ratio + half_width)
+        return math.expm1(self.log_ratio - half_width), _change(self.log_ratio + half_width)
 
     @property
     def p_value(self) -> float:
@@ -110,6 +113,11 @@ class Ratio:
             return MOST_DEGREES_OF_FREEDOM
         degrees = self.degrees_of_freedom * (self._combined / self.random) ** 4
         return int(min(degrees, MOST_DEGREES_OF_FREEDOM))
+
+
+def _change(log_ratio: float) -> float:
+    """Return the change that a log-ratio stands for; infinite where no float can hold it."""
+    return math.expm1(log_ratio) if log_ratio < LARGEST_LOG_RATIO else math.inf
 
 
 def ratio_of(pairs: Sequence[Pair], systematic: float = 0.0) -> Ratio:

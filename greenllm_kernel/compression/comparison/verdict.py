@@ -41,6 +41,9 @@ LEAST_CHANGE = 0.02
 MOST_UNCHANGED = 0.05
 """Where the interval reaches further than this from 0 nobody would call it no change."""
 
+MOST_TOLD = 10.0
+"""An interval that reaches beyond this change (+1,000 %) has no upper end worth telling."""
+
 
 class Outcome(StrEnum):
     """What a verdict says, in one word."""
@@ -141,8 +144,8 @@ class Verdict:
         """The change with its interval, such as ``"-12 % [-15, -9]"``."""
         if self.change is None or self.interval is None:
             return "unknown"
-        if not math.isfinite(self.interval[1]):
-            return f"{100 * self.change:+.0f} %"
+        if self.interval[1] > MOST_TOLD:
+            return f"{100 * self.change:+.0f} % [{100 * self.interval[0]:+.0f}, unbounded]"
         places = 0 if self.interval[1] - self.interval[0] >= 0.1 else 1
         low, high = (f"{100 * end:+.{places}f}" for end in self.interval)
         return f"{100 * self.change:+.{places}f} % [{low}, {high}]"
