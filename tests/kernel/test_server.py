@@ -161,7 +161,7 @@ def test_a_damaged_ledger_is_a_problem_with_a_next_step_and_no_error(server: Ser
 
 
 def test_the_hosts_power_is_told_once_the_meters_are_found(server: Served) -> None:
-    data = eventually(lambda: server.api("host"), lambda data: data["ready"] and data["total_w"] is not None)
+    data = eventually(lambda: server.api("host"), lambda data: data["ready"] and None not in data["power_w"].values())
 
     fits(data, "hostPower")
     assert [channel["component"] for channel in data["channels"]] == ["gpu", "gpu", "cpu"]
