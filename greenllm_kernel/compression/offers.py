@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -16,7 +17,7 @@ def _say_nothing(sentence: str) -> None:
     pass
 
 
-class Offers(Generic[Offered]):
+class Offers(ABC, Generic[Offered]):
     """What there is of one sort, by name.
 
     Args:
@@ -53,9 +54,9 @@ class Offers(Generic[Offered]):
         return cls(cls._classes(plugins, complain), complain)
 
     @classmethod
+    @abstractmethod
     def admitted(cls, offered_class: Any) -> tuple[str, Offered]:
         """Return the name, and what stands under it; raise where the class is not what it should be."""
-        raise NotImplementedError
 
     @property
     def names(self) -> list[str]:
