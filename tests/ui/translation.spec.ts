@@ -58,9 +58,10 @@ test('so do the settings, the commands and the menu', async ({ page }) => {
 async function latinWordsIn(panel: Locator): Promise<string[]> {
   const texts = await panel.evaluate(node => {
     const copy = node.cloneNode(true) as HTMLElement;
-    // What the kernel, the server and the provider of carbon intensity say, and code.
+    // What the kernel, the server and the provider of carbon intensity say, names of models, and code.
     const foreign =
-      '.greenllm-Cell-name, .greenllm-Panel-notebook, .greenllm-Meters, .greenllm-Intensity, pre, code';
+      '.greenllm-Cell-name, .greenllm-Panel-notebook, .greenllm-Meters, .greenllm-Intensity, ' +
+      '.greenllm-Front bdi, .greenllm-Comparisons-choice option, pre, code';
     copy.querySelectorAll(foreign).forEach(part => part.remove());
     const said = [...copy.querySelectorAll('[aria-label], [title]')].flatMap(part => [
       part.getAttribute('aria-label') ?? '',
