@@ -56,6 +56,7 @@ test('so do the settings, the commands and the menu', async ({ page }) => {
 
 /** Words in Latin letters, in the text and in what a screen reader says, outside names that come from elsewhere. */
 async function latinWordsIn(panel: Locator): Promise<string[]> {
+  const models = await panel.locator('.greenllm-Front bdi').allTextContents();
   const texts = await panel.evaluate(node => {
     const copy = node.cloneNode(true) as HTMLElement;
     // What the kernel, the server and the provider of carbon intensity say, names of models, and code.
@@ -75,8 +76,8 @@ async function latinWordsIn(panel: Locator): Promise<string[]> {
   });
   return texts.flatMap(
     text =>
-      text
-        .replaceAll(hostname(), '')
+      [hostname(), ...models]
+        .reduce((rest, name) => rest.replaceAll(name, ''), text)
         .replace(SAME_EVERYWHERE, '')
         .match(/[A-Za-z]{2,}/g) ?? []
   );
