@@ -153,7 +153,7 @@ class Deployment:
             yield
         except GreenLLMError:
             raise
-        except (RuntimeError, ValueError, TypeError, KeyError, IndexError, NotImplementedError) as error:
+        except (RuntimeError, ValueError, TypeError, LookupError) as error:
             raise DeploymentError(f"{self} failed to {what}: {described(error)}") from error
 
 

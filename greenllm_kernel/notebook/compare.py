@@ -18,6 +18,7 @@ from greenllm_kernel.notebook.compare_arguments import (
     compare_options,
     with_compare_arguments,
 )
+from greenllm_kernel.notebook.magic_line import evaluated
 from greenllm_kernel.notebook.progress_line import TELL_EVERY_S, ProgressLine, bar_text
 
 if TYPE_CHECKING:
@@ -120,10 +121,7 @@ class CompareMagics(Magics):
         return given
 
     def _value(self, what: str, expression: str) -> Any:
-        try:
-            return eval(expression, self._user.user_global_ns, self._user.user_ns)
-        except Exception as error:
-            raise UsageError(f"%compare: {what} {expression}: {type(error).__name__}: {error}") from error
+        return evaluated(self._user, "%compare", what, expression)
 
 
 def progress_text(progress: Progress) -> str:

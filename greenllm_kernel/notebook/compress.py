@@ -6,12 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from IPython.display import display
 
 from greenllm_kernel.errors import GreenLLMError, RecipeError
 from greenllm_kernel.notebook.compress_arguments import CompressOptions, compress_options, with_compress_arguments
+from greenllm_kernel.notebook.magic_line import evaluated
 from greenllm_kernel.notebook.progress_line import TELL_EVERY_S, ProgressLine, bar_text
 
 if TYPE_CHECKING:
@@ -87,11 +87,7 @@ class CompressMagics(Magics):
             progress.end()
 
     def _value(self, name: str, expression: str) -> Any:
-        try:
-            return eval(expression, self._user.user_global_ns, self._user.user_ns)
-        except Exception as error:
-            what = "MODEL" if name == "model" else f"--{name}"
-            raise UsageError(f"%%compress: {what} {expression}: {type(error).__name__}: {error}") from error
+        return evaluated(self._user, "%%compress", "MODEL" if name == "model" else f"--{name}", expression)
 
 
 def progress_text(progress: Progress) -> str:

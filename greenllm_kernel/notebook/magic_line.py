@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import parse_argstring
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 Decorator = Callable[[Any], Any]
 
@@ -51,3 +54,15 @@ def unquoted(text: str | None) -> str:
     if text is None:
         return ""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def evaluated(shell: InteractiveShell, magic: str, what: str, expression: str) -> Any:
+    """Return the value of an expression on a magic's line, in the user's names.
+
+    Raises:
+        UsageError: it has none; with the part of the line (``what``) that it stands for.
+    """
+    try:
+        return eval(expression, shell.user_global_ns, shell.user_ns)
+    except Exception as error:
+        raise UsageError(f"{magic}: {what} {expression}: {type(error).__name__}: {error}") from error
