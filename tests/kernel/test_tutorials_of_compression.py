@@ -22,8 +22,8 @@ PHASES = {
     "07-dialogue": GENERATING,
 }
 VERDICT = r"(?:saves energy|costs energy|no change larger than [\d.]+ %|storage saving only|inconclusive)"
-CHANGE = r"[-+][\d.]+ % \[[-+][\d.]+, [-+][\d.]+\]"
-"""Of energy, with its interval."""
+CHANGE = r"[-+][\d.]+ % \[[-+][\d.]+, (?:[-+][\d.]+|unbounded)\]"
+"""Of energy, with its interval: trials as short as these may not bound it above."""
 
 Run = Callable[[str], Tutorial]
 

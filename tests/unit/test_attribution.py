@@ -266,7 +266,7 @@ def test_a_gpu_whose_meter_does_not_tell_has_no_share_and_so_the_total_has_none(
     session, _ = start(VirtualMeter([gpu(Constant(200.0), "gpu:0"), package(Constant(100.0), "cpu:0")]))
     session.find_meters()
     with measure(session=session) as run:
-        burn(0.5)
+        burn(2.0)
     record = run.settle()
     shares = {channel.channel_id: channel.share_j for channel in record.channels}
     assert shares["gpu:0"] is None
