@@ -2,6 +2,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ComparedModel, ComparisonSummary, Interval } from './messages';
 
+/** An interval that reaches beyond this change (+1,000 %) has no upper end worth telling. */
+const MOST_TOLD = 10;
+
 /** A row with the number under which it stands in the plot and in the table. */
 export interface NumberedModel {
   readonly number: number;
@@ -48,14 +51,18 @@ export function verdictText(model: ComparedModel, trans: TranslationBundle): str
 }
 
 /** By how much a model's energy differs from the baseline's: "−12 % [−15, −9]"; empty where that is not known. */
-export function changeText({ change, change_interval }: ComparedModel): string {
+export function changeText(
+  { change, change_interval }: ComparedModel,
+  trans: TranslationBundle
+): string {
   if (change === null || change_interval === null) {
     return '';
   }
   const [low, high] = change_interval;
   const places = high - low >= 0.1 ? 0 : 1;
   const percent = (part: number) => signed((100 * part).toFixed(places));
-  return `${percent(change)} % [${percent(low)}, ${percent(high)}]`;
+  const most = high > MOST_TOLD ? trans.__('unbounded') : percent(high);
+  return `${percent(change)} % [${percent(low)}, ${most}]`;
 }
 
 /** How far an interval reaches from 0, in percent. */

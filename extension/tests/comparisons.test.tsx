@@ -36,13 +36,12 @@ describe('a verdict', () => {
   });
 
   it('stands beside the change and its interval', () => {
-    expect(changeText(compared({ change: -0.5, change_interval: [-0.6, -0.4] }))).toBe(
-      '−50 % [−60, −40]'
-    );
-    expect(changeText(compared({ change: 0.011, change_interval: [-0.002, 0.024] }))).toBe(
-      '+1.1 % [−0.2, +2.4]'
-    );
-    expect(changeText(compared({ change: null, change_interval: null }))).toBe('');
+    const told = (change: number | null, change_interval: [number, number] | null) =>
+      changeText(compared({ change, change_interval }), trans);
+    expect(told(-0.5, [-0.6, -0.4])).toBe('−50 % [−60, −40]');
+    expect(told(0.011, [-0.002, 0.024])).toBe('+1.1 % [−0.2, +2.4]');
+    expect(told(0.2, [-0.6, 4e6])).toBe('+20 % [−60, unbounded]');
+    expect(told(null, null)).toBe('');
   });
 });
 

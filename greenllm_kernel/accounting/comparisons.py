@@ -10,11 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from greenllm_kernel.quantities import Provenance
+
 MOST_ROWS = 16
 """Contenders at batches that are told of: a message of the stream has at most 8 KB."""
 
 LONGEST_NAME = 60
 """Characters of a name."""
+
+MOST_COUNTED = 2**53 - 1
+"""The largest number of sequences or tokens that JavaScript counts exactly."""
 
 WHOLE = ("generate", "request")
 """The phases that are all of the work."""
@@ -47,8 +52,8 @@ def summary_of(comparison: Mapping[str, Any], most_rows: int = MOST_ROWS, in_wor
             "status": "ok" if comparison["status"] == "ok" else "interrupted",
             "unit": "request" if unit == "request" else "token",
             "quality": comparison["quality"] if comparison["quality"] in ("bits per byte", "error rate") else None,
-            "prompt_tokens": int(comparison["prompt_tokens"]),
-            "new_tokens": int(comparison["new_tokens"]),
+            "prompt_tokens": _count(comparison["prompt_tokens"]),
+            "new_tokens": _count(comparison["new_tokens"]),
             "rows": rows[:most_rows],
             "omitted": max(0, len(rows) - most_rows),
         }
@@ -79,10 +84,10 @@ def _rows(comparison: Mapping[str, Any], in_words: bool) -> Iterator[Summary]:
         yield {
             "contender": _text(cell["contender"]),
             "runtime": _text(runtimes.get(cell["contender"], "")),
-            "batch": int(cell["batch"]),
+            "batch": _count(cell["batch"], 1),
             "energy_j": _figure(cell["energy_j"]),
             "interval_j": _pair(cell["interval_j"]),
-            "provenance": (verdict or cell)["provenance"],
+            "provenance": Provenance((verdict or cell)["provenance"]).value,
             "quality": _figure(point.get("quality")),
             "quality_interval": _pair(point.get("quality_interval")),
             "on_front": bool(point["is_on_front"]) if point else None,
@@ -100,6 +105,12 @@ def _key(one: Mapping[str, Any]) -> tuple[str, int]:
 def _text(value: Any) -> str:
     text = str(value)
     return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
+
+
+def _count(value: Any, least: int = 0) -> int:
+    if not isinstance(value, int) or not least <= value <= MOST_COUNTED:
+        raise ValueError(f"{value!r} is no number from {least} to {MOST_COUNTED}")
+    return int(value)
 
 
 def _figure(value: Any) -> float | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from greenllm_kernel import __version__
 from greenllm_kernel.accounting.chart import Chart, power_chart
+from greenllm_kernel.accounting.comparison_part import comparison_part, is_number
+from greenllm_kernel.accounting.comparisons import Summary
 from greenllm_kernel.accounting.notation import (
     GRAMS,
     OF_PART,
@@ -141,7 +143,11 @@ class SessionPart:
 
 
 def html_report(
-    records: Sequence[Record], title: str, sources: Mapping[str, str] | None = None, owner: str = KERNEL
+    records: Sequence[Record],
+    title: str,
+    sources: Mapping[str, str] | None = None,
+    owner: str = KERNEL,
+    comparisons: Sequence[Summary] = (),
 ) -> str:
     """Return the page.
 
@@ -150,6 +156,7 @@ def html_report(
         title: of the page.
         sources: by cell id, the cell's first line, to show beside its name.
         owner: whose own part of the energy is told.
+        comparisons: of models, as ``comparisons.summaries_of`` returns them, in words.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -163,6 +170,8 @@ def html_report(
         version=__version__,
         sum=sum_of(total(records)),
         sessions=[session_part(part, sources or {}) for part in sessions.values()],
+        comparisons=[comparison_part(comparison) for comparison in comparisons],
+        is_number=is_number,
         intensities=[intensity_text(intensity) for intensity in intensity_rows(records)],
         meanings=[(provenance.value, meaning) for provenance, meaning in PROVENANCE_MEANING.items()],
     )
@@ -226,10 +235,9 @@ def share(part: Energy | None, whole: Energy | None) -> float | None:
 
 
 def when_text(records: Sequence[Record]) -> str:
-    """Return when the records were taken, in local time."""
+    """Return from when to when records were taken, in local time; the earliest comes first."""
     begin = records[0].started_at.astimezone()
-    last = max(records, key=lambda record: record.started_at)
-    end = datetime.fromtimestamp(last.started_at.timestamp() + last.duration_s).astimezone()
+    end = datetime.fromtimestamp(max(r.started_at.timestamp() + r.duration_s for r in records)).astimezone()
     same_day = begin.date() == end.date()
     return f"{begin:%Y-%m-%d %H:%M} to {end:{'%H:%M' if same_day else '%Y-%m-%d %H:%M'}} ({begin:%Z})"
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from greenllm_kernel.accounting.comparison_part import comparison_part, is_number
 from greenllm_kernel.accounting.comparisons import Summary
-from greenllm_kernel.accounting.notation import JOULES, Units, quantity_text
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.remarks import intensity_rows, intensity_text
 from greenllm_kernel.accounting.report import KERNEL, CellRow, SessionPart, StageRow, Sum, session_part
@@ -60,23 +60,12 @@ def print_comparisons(to: Console, comparisons: Sequence[Summary]) -> None:
         to: where.
         comparisons: as ``comparisons.summaries_of`` returns them, in words.
     """
-    for comparison in comparisons:
-        at = comparison["started_at"]
-        status = "" if comparison["status"] == "ok" else ", interrupted"
-        to.print(f"\nComparison of {at}{status}", style="bold", markup=False)
-        quality = comparison["quality"]
-        titles = ["Contender", "Runtime", ">Batch", f">Energy per {comparison['unit']} (95 %)", "Verdict", "Front"]
-        table = _table(titles[:4] + ([f">{quality.capitalize()}"] if quality else []) + titles[4:])
-        for row in comparison["rows"]:
-            told = [row["contender"], row["runtime"], str(row["batch"]), _of_row(row, "energy_j", "interval_j", JOULES)]
-            told += [_of_row(row, "quality", "quality_interval", ((1.0, ""),)).strip()] if quality else []
-            table.add_row(*map(_plain, [*told, row["verdict"], "yes" if row["on_front"] else ""]))
+    for part in map(comparison_part, comparisons):
+        to.print(f"\n{part.title}", style="bold", markup=False)
+        table = _table([f">{title}" if is_number(title) else title for title in part.columns])
+        for row in part.rows:
+            table.add_row(*map(_plain, row))
         to.print(table)
-
-
-def _of_row(row: Summary, value: str, interval: str, units: Units) -> str:
-    pair = row[interval]
-    return quantity_text(row[value], (pair[0], pair[1]) if pair else None, units)
 
 
 def _cell_table(part: SessionPart, width: int, owner: str) -> Table:

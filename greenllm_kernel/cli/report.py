@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from greenllm_kernel.accounting.comparisons import summaries_of
 from greenllm_kernel.accounting.ledger import Ledger, SessionSummary, ledger_path
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.tables import print_comparisons, print_records
 from greenllm_kernel.cli.command_error import USAGE, CommandError
-from greenllm_kernel.cli.output import console, write_report
+from greenllm_kernel.cli.output import comparisons_of, console, write_report
 from greenllm_kernel.configuration import Configuration
-
-MOST_ROWS = 200
-"""Of a comparison of models: contenders at batches."""
 
 SHOWN_SESSIONS = 5
 """How many sessions are named to who asks for one that does not exist."""
@@ -40,9 +36,10 @@ def report(session: str, since: datetime | None, html: Path | None) -> int:
             raise CommandError("nothing was recorded" + (f" since {since:%Y-%m-%d}" if since else " yet"))
         to = console()
         print_records(to, records)
-        print_comparisons(to, summaries_of(ledger.comparisons(session_id, since), MOST_ROWS, in_words=True))
+        comparisons = comparisons_of(ledger, session_id, since)
+        print_comparisons(to, comparisons)
         if html is not None:
-            write_report(html, records, _title(records))
+            write_report(html, records, _title(records), comparisons=comparisons)
             to.print(f"Report: {html}", markup=False)
     return 0
 

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenllm_kernel.accounting.comparisons import Summary
 from greenllm_kernel.accounting.ledger import Ledger, ledger_path
 from greenllm_kernel.accounting.record import Record
-from greenllm_kernel.accounting.tables import print_records
+from greenllm_kernel.accounting.tables import print_comparisons, print_records
 from greenllm_kernel.cli.command_error import USAGE, CommandError
 from greenllm_kernel.cli.headless import Outcome, execute, first_line
-from greenllm_kernel.cli.output import console, write_report
+from greenllm_kernel.cli.output import comparisons_of, console, write_report
 from greenllm_kernel.cli.progress import Progress
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.errors import LedgerError
@@ -66,20 +67,27 @@ def run_notebook(
         _tell(aside, outcome)
         with Ledger(Path(settings["GREENLLM_LEDGER"])) as ledger:
             records = ledger.records(session_id=session_id)
-            _show(to, aside, records, sources, report, path.name)
+            _show(to, aside, records, sources, report, path.name, comparisons_of(ledger, session_id))
     if execute_to is not None:
         to.print(f"Executed notebook: {execute_to}", markup=False)
     return outcome.code
 
 
 def _show(
-    to: Console, aside: Console, records: list[Record], sources: dict[str, str], report: Path, title: str
+    to: Console,
+    aside: Console,
+    records: list[Record],
+    sources: dict[str, str],
+    report: Path,
+    title: str,
+    comparisons: list[Summary],
 ) -> None:
     if not records:
         aside.print("No cell was measured: no cell ran, or the kernel could not write its ledger.", style="yellow")
         return
     print_records(to, records, sources)
-    write_report(report, records, title, sources)
+    print_comparisons(to, comparisons)
+    write_report(report, records, title, sources, comparisons=comparisons)
     to.print(f"Report: {report}", markup=False)
 
 

@@ -18,6 +18,7 @@ from greenllm_kernel.accounting.notation import (
 from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.recipe import Step
+from greenllm_kernel.quantities import Energy
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,7 +57,7 @@ class AppliedStep:
         metadata: what restoring it needs, JSON data.
         after: the model's size then; None where that was in an earlier session.
         record: what it cost; None where that was in an earlier session.
-        history: what was saved of a step of an earlier session.
+        history: what was saved of a step of an earlier session, its record too.
     """
 
     step: Step
@@ -69,6 +70,16 @@ class AppliedStep:
     def earlier(self) -> AppliedStep:
         """The same, as of an earlier session: with its history in place of what it cost in this one."""
         return AppliedStep(self.step, self.metadata, history=self.to_dict())
+
+    @property
+    def energy(self) -> Energy | None:
+        """What it took, in whichever session that was; None where that cannot be told."""
+        if self.record is not None:
+            return self.record.gross
+        try:
+            return Record.from_dict((self.history or {})["record"]).gross
+        except (KeyError, TypeError, ValueError):
+            return None
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -93,8 +104,7 @@ class AppliedStep:
         return {
             **self.step.to_dict(),
             "metadata": dict(self.metadata),
-            "duration_s": self.record.duration_s if self.record else None,
-            "energy": self.record.to_dict()["energy"] if self.record else None,
+            "record": self.record.to_dict() if self.record else None,
         }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
+from greenllm_kernel.accounting.front_plot import Point, front_plot
 from greenllm_kernel.accounting.notation import PROVENANCE_MEANING, energy_text, quantity_text
-from greenllm_kernel.notebook.front_plot import Point, front_plot
 from greenllm_kernel.notebook.html_table import known_columns, table_html
 
 if TYPE_CHECKING:

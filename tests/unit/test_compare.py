@@ -401,9 +401,24 @@ def test_a_result_of_compressing_brings_its_name_file_and_cost(session, tmp_path
     assert (compressed.name, saved.name) == ("low_rank + int8_dynamic", "small")
     assert compressed.steps == saved.steps and compressed.steps[1] == "int8_dynamic"
     assert compressed.file_bytes == saved.file_bytes < base.file_bytes
-    assert compressed.compressing.value_j == pytest.approx(saved.compressing.value_j) == result.record.gross.value_j
+    of_steps_j = sum(step.record.gross.value_j for step in result.steps)
+    assert compressed.compressing.value_j == pytest.approx(saved.compressing.value_j) == pytest.approx(of_steps_j)
     assert base.compressing is None
     assert {one.contender for one in found.break_even} == {"low_rank + int8_dynamic", "small"}
+
+
+def test_what_earlier_recipes_took_has_to_be_paid_back_too(session, tmp_path):
+    first = compress(llama(), "- low_rank: {keep: 0.5}", session=session)
+    second = compress(first.model, "- int8_dynamic", session=session)
+    first.save(tmp_path / "first")
+    third = compress(tmp_path / "first", "- int8_dynamic", session=session)
+
+    found = compare(llama(), second, second.model, third.save(tmp_path / "third"), session=session, **QUICK)
+
+    first_j = first.steps[0].record.gross.value_j
+    spent_j = [contender.compressing.value_j for contender in found.contenders[1:]]
+    latest_j = [result.steps[1].record.gross.value_j for result in (second, second, third)]
+    assert spent_j == pytest.approx([first_j + step_j for step_j in latest_j])
 
 
 def test_the_result_prints_and_saves_itself(session, tmp_path):

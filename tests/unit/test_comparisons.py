@@ -13,11 +13,11 @@ import jsonschema
 import pytest
 
 from greenllm_kernel.accounting.comparisons import MOST_ROWS, summaries_of, summary_of
+from greenllm_kernel.accounting.front_plot import Point, front_plot
 from greenllm_kernel.accounting.history import HistoryReader
 from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.cli import main
 from greenllm_kernel.errors import LedgerError
-from greenllm_kernel.notebook.front_plot import Point, front_plot
 from made_records import measured, record
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "greenllm_kernel" / "messages.schema.json").read_text())
@@ -76,16 +76,20 @@ def test_a_message_stays_below_8_kb() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["record", "cells", "verdicts", "contenders", "front", "quality", "cells.0", "cells.1"]
+    "path",
+    [
+        *("record", "cells", "verdicts", "contenders", "front", "quality", "cells.0", "cells.1", "new_tokens"),
+        *("cells.1.batch", "cells.1.provenance", "cells.1.energy_j", "cells.1.interval_j", "verdicts.0.provenance"),
+    ],
 )
-@pytest.mark.parametrize("value", [None, 7, "text", [], {}, [None], {"a": 1}, float("nan")])
+@pytest.mark.parametrize("value", [None, 7, 0, 2**60, "text", [], {}, [None], {"a": 1}, float("nan")])
 def test_whatever_stands_in_the_ledger_is_told_in_the_form_of_the_schema_or_not_at_all(path: str, value: Any) -> None:
     data: Any = comparison(["model", "small"])
-    *parents, last = path.split(".")
+    *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
     at = data
     for key in parents:
         at = at[key]
-    at[int(last) if last.isdigit() else last] = copy.deepcopy(value)
+    at[last] = copy.deepcopy(value)
     for summary in summaries_of([data]):
         fits(summary)
         json.dumps(summary, allow_nan=False)
@@ -115,6 +119,18 @@ def test_the_report_has_them_in_words(tmp_path: Path, monkeypatch: pytest.Monkey
     said = capsys.readouterr().out
     assert "Comparison of 2026-01-31" in said
     assert "saves (estimated)" in " ".join(said.split()) and "baseline" in said
+
+
+def test_the_page_has_them_with_energy_against_quality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENLLM_LEDGER", str(tmp_path / "ledger.sqlite"))
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.write(record(measured(100.0)))
+        ledger.write_comparison(comparison(["model", "<script>small"]))
+    assert main(["report", "--html", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<h2>Comparison of 2026-01-31" in page
+    assert '<td class="name">&lt;script&gt;small</td>' in page and "<script>" not in page
+    assert "on the front: " in page
 
 
 def test_a_ledger_from_before_there_were_any_has_none_until_one_is_written(tmp_path: Path) -> None:

@@ -193,6 +193,13 @@ def test_a_window_inside_a_cell_is_in_no_sum_twice() -> None:
     assert "inner" not in text
 
 
+def test_the_time_told_reaches_to_the_end_of_what_ended_last() -> None:
+    whole = record(measured(10), duration_s=7200)
+    inner = record(measured(1), begin_s=1, duration_s=1, parent_run_id=whole.run_id)
+    begin, end = (f"{moment.astimezone():%H:%M}" for moment in (NOON, NOON + timedelta(hours=2)))
+    assert f"{begin} to {end}" in html_report([whole, inner], "report")
+
+
 def test_cut_off_and_overlapping_runs_are_pointed_out() -> None:
     text = Page(
         html_report(

@@ -90,7 +90,7 @@ function Front({ comparison, batch, models }: FrontProps): React.JSX.Element {
                 <span className="greenllm-Front-number">{number}</span>{' '}
                 <bdi title={model.runtime}>{model.contender}</bdi>
                 <span className="greenllm-Front-verdict">
-                  {verdictText(model, trans)} <span>{changeText(model)}</span>
+                  {verdictText(model, trans)} <span>{changeText(model, trans)}</span>
                 </span>
                 {model.on_front && (
                   <span className="greenllm-Front-best">◆ {trans.__('on the front')}</span>

@@ -131,7 +131,7 @@ class FrontPoint:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """After how much use a contender has paid back what compressing it took.
+    """After how much use a contender has paid back what the steps of its recipes took.
 
     Attributes:
         contender: its name.

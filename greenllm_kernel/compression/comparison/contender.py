@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,12 +12,10 @@ from typing import Any
 
 from torch import nn
 
-from greenllm_kernel.accounting.record import Record
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.catalogue import Catalogue
 from greenllm_kernel.compression.folder.load import applied_steps, load_model
-from greenllm_kernel.compression.folder.manifest import FILE_NAME
-from greenllm_kernel.compression.result import CompressionResult
+from greenllm_kernel.compression.result import AppliedStep, CompressionResult
 from greenllm_kernel.compression.runtime import Runtime
 from greenllm_kernel.compression.runtimes import Runtimes, written
 from greenllm_kernel.compression.targets import Target
@@ -160,18 +157,22 @@ def _entrant(contender: Contender, runtime: Runtime, catalogue: Catalogue) -> En
     if isinstance(given, str | Path):
         model = load_model(given, catalogue=catalogue)
         file_bytes = _weights_bytes(Path(given))
-        cost = _saved_cost(Path(given))
     elif isinstance(given, CompressionResult):
-        # What earlier recipes took is part of what compressing took, and is not known here.
-        is_all = all(step.record is not None for step in given.steps)
-        model, cost = given.model, given.record.gross if is_all else None
+        model = given.model
         file_bytes = _bytes_when_saved(given)
     else:
-        model, cost = given, None
+        model = given
         file_bytes = _plain_bytes(model)
     steps = given.steps if isinstance(given, CompressionResult) else applied_steps(model)
     targets = [outcome.target for outcome in given.targets] if isinstance(given, CompressionResult) else []
-    return Entrant(contender.name, model, runtime, [str(applied.step) for applied in steps], cost, file_bytes, targets)
+    texts = [str(applied.step) for applied in steps]
+    return Entrant(contender.name, model, runtime, texts, _compressing(steps), file_bytes, targets)
+
+
+def _compressing(steps: Sequence[AppliedStep]) -> Energy | None:
+    """Return what all steps took together, in however many recipes; None where one of them is not known."""
+    known = [applied.energy for applied in steps if applied.energy is not None]
+    return Energy.sum(known) if len(known) == len(steps) else None
 
 
 def _bytes_when_saved(result: CompressionResult) -> int:
@@ -193,12 +194,3 @@ def _plain_bytes(model: nn.Module) -> int:
 
 def _nbytes(tensors: Iterable[Any]) -> int:
     return sum(tensor.nbytes for tensor in tensors)
-
-
-def _saved_cost(folder: Path) -> Energy | None:
-    """Return what compressing a saved model took, where its folder tells."""
-    try:
-        made = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["made"]
-        return Record.from_dict(made["record"]).gross
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
