@@ -18,7 +18,7 @@ TICK_S = 0.25
 """One message is sent in this time at most, s: four a second."""
 
 CELL_EVERY_S = 1.0
-"""How often a running cell's row comes again, s."""
+"""How often a running cell's row comes again, s; of many cells, as often as every other tick lets it."""
 
 ALL_EVERY_S = 4.0
 """How often hello and the totals come again during a run, so that a page that missed them has them, s."""
@@ -35,7 +35,8 @@ class Stream:
     """Sends while something is measured, and is silent else: each message counts as activity of the kernel.
 
     What has changed is noted in a table of what is due, and each tick sends one message of it, made then: whatever
-    happens meanwhile is in it, and nothing piles up. Power fills the ticks that nothing else needs.
+    happens meanwhile is in it, and nothing piles up. Rows of cells and all else take turns, however many cells run;
+    power fills the ticks that nothing else needs.
 
     A recorder like any other: it learns of settled records by the hook.
 
@@ -57,6 +58,7 @@ class Stream:
         self._compared: list[Summary] = []
         self._due: dict[str, float] = {}
         self._said: dict[str, float] = {}
+        self._was_row = False
         self._greeted = ""
         self._has_failed = False
         self._is_closed = False
@@ -105,6 +107,7 @@ class Stream:
             has_work = bool(self._settled or self._compared)
         if not has_work and not self._is_closed:
             self._said.clear()
+            self._was_row = False
             self._wake.wait()
             time.sleep(FIRST_AFTER_S)
         self._wake.clear()
@@ -140,17 +143,18 @@ class Stream:
         self._due.setdefault(key, time.monotonic())
 
     def _send_next(self) -> None:
-        """Send the message that is due longest; hello and the cells that are running go before all others."""
+        """Send what is due longest; rows and all else take turns, and rows of cells that have begun go first."""
         if not self._due:
             return
-        first = {HELLO, *(CELL + cell_id for cell_id in self._messages.cells.running)}
-        key = min(self._due, key=lambda key: (key not in first, self._due[key]))
+        begun = {CELL + cell_id for cell_id in self._messages.cells.running} - self._said.keys()
+        key = min(self._due, key=lambda key: (_is_row(key) == self._was_row, key not in begun, self._due[key]))
         del self._due[key]
+        self._was_row = _is_row(key)
         self._said[key] = time.monotonic()
         self._post(self._made(key))
 
     def _made(self, key: str) -> Message:
-        if key.startswith(CELL):
+        if _is_row(key):
             return self._messages.cell(key.removeprefix(CELL))
         if key.startswith(COMPARISON):
             return self._messages.comparison(key.removeprefix(COMPARISON))
@@ -164,6 +168,10 @@ class Stream:
                 self._session.warn(f"the sidebar cannot be reached: {described(error)}")
             self._has_failed = True
         self._messages.sent()
+
+
+def _is_row(key: str) -> bool:
+    return key.startswith(CELL)
 
 
 def kernel_send(kernel: Any) -> Send:
