@@ -3,6 +3,8 @@ import type { ISessionContext } from '@jupyterlab/apputils';
 import type { Kernel, KernelMessage } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
+import { LostAnswerError } from './control';
+import { loadExtension, type MeasureFailure } from './load-extension';
 import { EnergySession } from './session';
 import { isServerThere } from './server-there';
 import { askForSnapshot } from './snapshot';
@@ -17,13 +19,6 @@ const ANSWER_WITHIN_MS = 6000;
 const END_WITHIN_MS = 2500;
 /** How often a page that has lost its kernel looks whether the server is there, ms. */
 const LOOK_FOR_SERVER_MS = 3000;
-
-/** Why "Measure this notebook" did not work. */
-export interface MeasureFailure {
-  readonly reason: 'not installed' | 'failed' | 'no answer';
-  /** What the kernel said, as text. */
-  readonly text: string;
-}
 
 /** The stream of one notebook, for as long as the notebook is open, whatever its kernel. */
 export class KernelStream implements IDisposable {
@@ -41,6 +36,8 @@ export class KernelStream implements IDisposable {
   /** Counts kernels and restarts: an answer to a question of an earlier one is dropped. */
   private _epoch = 0;
   private _asking: number | null = null;
+  /** Whether an answer was lost with the connection: the question is put again once that is back. */
+  private _isAnswerLost = false;
 
   constructor(readonly context: ISessionContext) {
     context.kernelChanged.connect(this._onKernelChanged, this);
@@ -109,6 +106,7 @@ export class KernelStream implements IDisposable {
     this._changed.emit();
     const failure = await loadExtension(kernel);
     if (this._isCurrent(epoch)) {
+      this._isAnswerLost ||= failure?.reason === 'no answer';
       if (!failure) {
         await this._ask(kernel, epoch);
       }
@@ -156,7 +154,7 @@ export class KernelStream implements IDisposable {
     if (status === 'connected') {
       this._wasReached = true;
       this._connection = 'there';
-      if (this._session) {
+      if (this._session || this._isAnswerLost) {
         void this._join();
       }
     } else if (this._wasReached && this._connection === 'there') {
@@ -222,6 +220,7 @@ export class KernelStream implements IDisposable {
     this._acquaintance = 'asking';
     this._connection = 'there';
     this._wasReached = false;
+    this._isAnswerLost = false;
     this._failure = null;
   }
 
@@ -232,6 +231,7 @@ export class KernelStream implements IDisposable {
       return;
     }
     this._asking = epoch;
+    this._isAnswerLost = false;
     try {
       this._language = ((await kernel.spec)?.language ?? '').toLowerCase();
       if (!this._isCurrent(epoch)) {
@@ -245,7 +245,9 @@ export class KernelStream implements IDisposable {
       const patience = window.setTimeout(() => this._settle('silent', epoch), ANSWER_WITHIN_MS);
       const answered = await this._ask(kernel, epoch);
       window.clearTimeout(patience);
-      this._settle(answered ? 'measured' : 'not measured', epoch);
+      if (answered !== null) {
+        this._settle(answered ? 'measured' : 'not measured', epoch);
+      }
     } finally {
       if (this._asking === epoch) {
         this._asking = null;
@@ -253,13 +255,16 @@ export class KernelStream implements IDisposable {
     }
   }
 
-  private async _ask(kernel: Kernel.IKernelConnection, epoch: number): Promise<boolean> {
+  /** Whether the kernel answered; null where its answer was lost with the connection. */
+  private async _ask(kernel: Kernel.IKernelConnection, epoch: number): Promise<boolean | null> {
     try {
       return await askForSnapshot(kernel, reply => this._takeSnapshot(reply, epoch));
     } catch (reason) {
-      // The kernel died under the question.
+      // The connection went down, or the kernel died, under the question.
       console.warn('GreenLLM: no snapshot.', reason);
-      return false;
+      const isLost = reason instanceof LostAnswerError;
+      this._isAnswerLost ||= isLost && this._isCurrent(epoch);
+      return isLost ? null : false;
     }
   }
 
@@ -316,28 +321,4 @@ export class KernelStream implements IDisposable {
 
 function isStarting({ kernelDisplayStatus }: ISessionContext): boolean {
   return kernelDisplayStatus === 'initializing' || kernelDisplayStatus === 'starting';
-}
-
-async function loadExtension(kernel: Kernel.IKernelConnection): Promise<MeasureFailure | null> {
-  const future = kernel.requestExecute({
-    code: '%load_ext greenllm_kernel',
-    silent: true,
-    store_history: false,
-    allow_stdin: false,
-    stop_on_error: false
-  });
-  try {
-    const { content } = await future.done;
-    if (content.status === 'ok') {
-      return null;
-    }
-    if (content.status !== 'error') {
-      return { reason: 'failed', text: content.status };
-    }
-    const text = `${content.ename}: ${content.evalue}`;
-    const missing = content.ename === 'ModuleNotFoundError' && content.evalue.includes('greenllm');
-    return { reason: missing ? 'not installed' : 'failed', text };
-  } catch (reason) {
-    return { reason: 'failed', text: String(reason) };
-  }
 }

@@ -12,9 +12,10 @@ function arrange() {
   const kernel = {
     clientId: 'client',
     username: '',
+    connectionStatusChanged: new Signal<object, string>(sender),
     sendControlMessage: ({ content }: { content: { place: string | null } }) => {
       told.push(content.place);
-      return { done: new Promise(() => undefined) };
+      return { done: new Promise(() => undefined), dispose: () => undefined };
     }
   };
   const stream = {
@@ -29,6 +30,11 @@ function arrange() {
   tellPlace(stream as unknown as KernelStream, preferences as unknown as IPreferences);
   return {
     told,
+    connection: async (status: string) => {
+      kernel.connectionStatusChanged.emit(status);
+      await Promise.resolve();
+      stream.changed.emit();
+    },
     close: () => stream.context.disposed.emit(),
     begin: (id: string) => {
       stream.session = { id };
@@ -54,6 +60,17 @@ describe('the place that the user has set', () => {
     prefer('DE');
     prefer('DE');
     expect(told).toEqual(['FR', 'FR', 'DE']);
+  });
+
+  it('is told again where the connection went down before the kernel said that it knows', async () => {
+    const { told, begin, prefer, connection } = arrange();
+    begin('one');
+    prefer('FR');
+    prefer('');
+    await connection('connecting');
+    await connection('connected');
+    begin('one');
+    expect(told).toEqual(['FR', null, null]);
   });
 
   it('is taken back when the user takes it back', () => {

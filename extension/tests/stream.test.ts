@@ -28,6 +28,9 @@ class FakeKernel {
   reconnects = 0;
   serverSettings = { baseUrl: 'http://localhost/' };
   loads: { code: string; silent: boolean; store_history: boolean }[] = [];
+  connectionStatusChanged = new Signal<this, string>(this);
+  /** Whether replies come: a connection that goes down may take them with it. */
+  replies = true;
 
   constructor(language = 'python') {
     this.spec = Promise.resolve({ language });
@@ -44,6 +47,9 @@ class FakeKernel {
     };
     const idle = { header: { msg_type: 'status' }, content: { execution_state: 'idle' } };
     queueMicrotask(() => {
+      if (!this.replies) {
+        return;
+      }
       if (this.knowsRequest) {
         future.onReply({ content: this.snapshots[page] });
       }
@@ -57,9 +63,12 @@ class FakeKernel {
     return Promise.resolve();
   }
 
-  requestExecute(content: FakeKernel['loads'][number]): { done: Promise<unknown> } {
+  requestExecute(content: FakeKernel['loads'][number]): Pick<Future, 'done' | 'dispose'> {
     this.loads.push(content);
-    return { done: Promise.resolve({ content: this.loadReply }) };
+    const done = this.replies
+      ? Promise.resolve({ content: this.loadReply })
+      : new Promise(() => undefined);
+    return { done, dispose: () => undefined };
   }
 }
 
@@ -80,6 +89,11 @@ class FakeContext {
 
   say(message: StreamMessage | object): void {
     this.iopubMessage.emit({ header: { msg_type: 'greenllm_event' }, content: message });
+  }
+
+  connection(status: string): void {
+    this.connectionStatusChanged.emit(status);
+    this.kernel.connectionStatusChanged.emit(status);
   }
 
   turn(status: string): void {
@@ -272,7 +286,7 @@ describe('a stream', () => {
       const followed = follow(kernel);
       await soon();
       server.mockImplementation(answer);
-      followed.context.connectionStatusChanged.emit('connecting');
+      followed.context.connection('connecting');
       return followed;
     }
 
@@ -283,13 +297,71 @@ describe('a stream', () => {
       expect(stream.session?.cells.size).toBe(1);
 
       context.kernel.snapshots = [snapshot([hello({ seq: 8 }), cell({ seq: 9, cell_id: 'b' })])];
-      context.connectionStatusChanged.emit('connected');
+      context.connection('connected');
       await soon();
       expect(panelState(stream.facts)).toBe('measured');
       expect(stream.session?.cells.size).toBe(2);
       server.mockClear();
       await vi.advanceTimersByTimeAsync(30_000);
       expect(server).not.toHaveBeenCalled();
+    });
+
+    it('asks again what was not answered before it was lost', async () => {
+      const kernel = new FakeKernel();
+      kernel.replies = false;
+      kernel.snapshots = [snapshot([hello(), cell()])];
+      const { stream, context } = follow(kernel);
+      context.connection('connected');
+      await soon();
+      server.mockImplementation(() => Promise.resolve(new Response('{}')));
+      context.connection('connecting');
+      await soon();
+      expect(panelState(stream.facts)).toBe('reconnecting');
+      kernel.replies = true;
+      context.connection('connected');
+      await soon();
+      expect(kernel.requests).toEqual([0, 0]);
+      expect(panelState(stream.facts)).toBe('measured');
+    });
+
+    it('asks again for what came before it joined, though messages have come since', async () => {
+      const kernel = new FakeKernel();
+      kernel.replies = false;
+      const { stream, context } = follow(kernel);
+      context.connection('connected');
+      context.say(hello({ seq: 900 }));
+      await soon();
+      server.mockImplementation(() => Promise.resolve(new Response('{}')));
+      context.connection('connecting');
+      await soon();
+      kernel.replies = true;
+      kernel.snapshots = [snapshot([hello({ seq: 901 }), cell({ seq: 902 })])];
+      context.connection('connected');
+      await soon();
+      expect(stream.session?.cells.size).toBe(1);
+    });
+
+    it('while the kernel loads, ends the waiting, and sees afterwards whether it did', async () => {
+      const kernel = new FakeKernel();
+      kernel.knowsRequest = false;
+      const { stream, context } = follow(kernel);
+      context.connection('connected');
+      await soon();
+      kernel.replies = false;
+      void stream.measure();
+      await soon();
+      expect(stream.isLoading).toBe(true);
+      server.mockImplementation(() => Promise.resolve(new Response('{}')));
+      context.connection('connecting');
+      await soon();
+      expect(stream.isLoading).toBe(false);
+      expect(stream.failure).toEqual({ reason: 'no answer', text: '' });
+      [kernel.replies, kernel.knowsRequest] = [true, true];
+      kernel.snapshots = [snapshot([hello()])];
+      context.connection('connected');
+      await soon();
+      expect(stream.failure).toBeNull();
+      expect(panelState(stream.facts)).toBe('waiting for the first cell');
     });
 
     it('says where it is the server that is gone', async () => {

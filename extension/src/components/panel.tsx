@@ -3,7 +3,7 @@ import * as React from 'react';
 import type { HostPower } from '../messages';
 import type { EnergySession } from '../session';
 import { isAllEstimated, panelState, powerState, type KernelFacts } from '../state';
-import type { MeasureFailure } from '../stream';
+import type { MeasureFailure } from '../load-extension';
 import { Announcement } from './announcement';
 import { CellTable } from './cells';
 import { ChannelList } from './channels';

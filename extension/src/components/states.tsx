@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import type { PanelState } from '../state';
-import type { MeasureFailure } from '../stream';
+import type { MeasureFailure } from '../load-extension';
 import { useEnvironment, type Actions } from './environment';
 
 /** Code is the same in every language. */
