@@ -9,10 +9,15 @@ const MOST_KEPT = 500;
 /** By cell: the run that was known when it was told to run again (null: none). */
 export class AwaitedRuns {
   private readonly _runs: Map<string, string | null>;
+  private readonly _key: string;
 
-  /** @param kernelId - In which kernel they run. */
-  constructor(private readonly kernelId: string) {
-    this._runs = new Map(read(keyOf(kernelId)));
+  /**
+   * @param kernelId - In which kernel they run.
+   * @param path - Of the notebook: several may share a kernel, and a copy has the ids of the cells it was made of.
+   */
+  constructor(kernelId: string, path: string) {
+    this._key = `greenllm:awaited:${kernelId}:${path}`;
+    this._runs = new Map(read(this._key));
   }
 
   get entries(): ReadonlyMap<string, string | null> {
@@ -36,22 +41,17 @@ export class AwaitedRuns {
   }
 
   private _write(): void {
-    const key = keyOf(this.kernelId);
     try {
       if (this._runs.size === 0) {
-        sessionStorage.removeItem(key);
+        sessionStorage.removeItem(this._key);
       } else {
         const kept = [...this._runs].slice(-MOST_KEPT);
-        sessionStorage.setItem(key, JSON.stringify(kept));
+        sessionStorage.setItem(this._key, JSON.stringify(kept));
       }
     } catch {
       // A browser that keeps nothing: what a reload interrupts is then not stored.
     }
   }
-}
-
-function keyOf(kernelId: string): string {
-  return `greenllm:awaited:${kernelId}`;
 }
 
 function read(key: string): [string, string | null][] {

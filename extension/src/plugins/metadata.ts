@@ -1,7 +1,7 @@
 /** Records in the notebook file: written where the user wants it, and removed on request. */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
-import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
+import { NotebookActions, type INotebookModel, type NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CATEGORY, CommandIDs, NO_ARGUMENTS } from '../commands';
 import { removeKept } from '../kept-record';
@@ -25,21 +25,24 @@ function activate(
   palette: ICommandPalette | null
 ): void {
   const trans = (translator ?? nullTranslator).load('greenllm');
-  const keepers = new Map<NotebookPanel['content'], RecordKeeper>();
+  const keepers = new WeakMap<INotebookModel, RecordKeeper>();
   const follow = (notebook: NotebookPanel) => {
+    const { model } = notebook.context;
     const stream = streams.of(notebook);
-    if (stream) {
-      const { content } = notebook;
-      const what = () => preferences.current.notebookMetadata;
-      keepers.set(content, new RecordKeeper(notebook, stream, what));
-      notebook.disposed.connect(() => keepers.delete(content));
+    if (stream && !keepers.has(model)) {
+      keepers.set(
+        model,
+        new RecordKeeper(model, stream, () => preferences.current.notebookMetadata)
+      );
     }
   };
   streams.forEach(follow);
   streams.opened.connect((_, notebook) => follow(notebook));
-  NotebookActions.executionScheduled.connect((_, { notebook, cell }) =>
-    keepers.get(notebook)?.onScheduled(cell.model.id)
-  );
+  NotebookActions.executionScheduled.connect((_, { notebook, cell }) => {
+    if (notebook.model) {
+      keepers.get(notebook.model)?.onScheduled(cell.model.id);
+    }
+  });
 
   app.commands.addCommand(CommandIDs.removeRecords, {
     label: trans.__('Remove GreenLLM’s Records from This Notebook'),
