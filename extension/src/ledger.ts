@@ -1,6 +1,6 @@
 /**
  * What the server's ledger tells the panel: the sums of today and of all time, earlier sessions and
- * their cells. It asks only while the panel is seen, and not more often than something changes.
+ * their cells. It asks only while the panel is seen.
  */
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { History, HistorySession } from './messages';
@@ -15,7 +15,10 @@ export interface Loaded<T> {
 
 /** How long after a run has ended its record is in the ledger: it settles first, ms. */
 const SETTLES_WITHIN_MS = 2_500;
-/** Between two questions that nobody has asked for by hand, ms. */
+/**
+ * Between two questions that nobody has asked for by hand, ms. Other kernels write too, and where the server
+ * stands the day may end at another time than here: so it is asked again as long as somebody looks.
+ */
 const BETWEEN_QUESTIONS_MS = 15_000;
 /** Sessions whose cells are kept. */
 const MAX_SESSIONS = 20;
@@ -28,7 +31,10 @@ export class LedgerModel {
   /** For which state of the notebook the history was asked last. */
   private _asOf: string | null = null;
   private _asked_ms = -Infinity;
+  private _answer: Promise<void> | null = null;
   private _timer: number | null = null;
+  /** When the timer asks, on the page's clock, ms; -Infinity: never again. */
+  private _asksAt_ms = Infinity;
 
   /**
    * @param _server - Whom to ask.
@@ -55,37 +61,27 @@ export class LedgerModel {
   }
 
   /**
-   * Have the history as it is now: ask where it was never asked, or for another state than this one.
+   * Have the history as it is now, and from now on: ask where it was never asked, or for another state than
+   * this one, and again every now and then.
    *
    * @param asOf - Names the state of what is measured, such as the session and its number of ended runs.
    */
   want(asOf: string): void {
-    if (asOf === this._asOf || this._timer !== null || !this._isSeen()) {
+    const last = this._asOf;
+    if (!this._isSeen() || (asOf === last && this._isAbsent)) {
       return;
     }
-    const isFirst = this._asOf === null;
-    const rest_ms = this._asked_ms + BETWEEN_QUESTIONS_MS - this.now();
-    const wait_ms = isFirst ? 0 : Math.max(SETTLES_WITHIN_MS, rest_ms);
-    this._timer = window.setTimeout(() => {
-      this._timer = null;
-      // Unseen: the next drawing asks again.
-      if (this._isSeen()) {
-        this._asOf = asOf;
-        void this.refresh();
-      }
-    }, wait_ms);
+    this._asOf = asOf;
+    const rest_ms = Math.max(0, this._asked_ms + BETWEEN_QUESTIONS_MS - this.now());
+    const settling_ms = asOf === last || last === null ? 0 : SETTLES_WITHIN_MS;
+    this._askIn(last === null ? 0 : Math.max(settling_ms, rest_ms));
   }
 
   /** Ask for the history now. */
   async refresh(): Promise<void> {
-    if (this._history.state === 'loading') {
-      return;
-    }
-    this._asked_ms = this.now();
     this._history = { ...this._history, state: 'loading' };
     this._changed.emit();
-    this._history = loaded(await this._server.history(), this._history.value);
-    this._changed.emit();
+    await this._ask();
   }
 
   /** Ask for the cells of a session now. */
@@ -110,7 +106,49 @@ export class LedgerModel {
 
   dispose(): void {
     window.clearTimeout(this._timer ?? undefined);
+    this._asksAt_ms = -Infinity;
     Signal.clearData(this);
+  }
+
+  /** The server has no such part: asking again and again is of no use. */
+  private get _isAbsent(): boolean {
+    return this._history.failure?.reason === 'absent';
+  }
+
+  /** Ask after this time, ms, unless that is going to happen before. */
+  private _askIn(wait_ms: number): void {
+    const at_ms = this.now() + wait_ms;
+    if (at_ms >= this._asksAt_ms) {
+      return;
+    }
+    window.clearTimeout(this._timer ?? undefined);
+    this._asksAt_ms = at_ms;
+    this._timer = window.setTimeout(() => {
+      this._asksAt_ms = Infinity;
+      if (this._isSeen()) {
+        void this._ask();
+      } else {
+        this._askIn(BETWEEN_QUESTIONS_MS);
+      }
+    }, wait_ms);
+  }
+
+  /** Ask, where that is not being done already; an answer that is as the last one changes nothing. */
+  private _ask(): Promise<void> {
+    this._asked_ms = this.now();
+    this._answer ??= this._server.history().then(answer => {
+      this._answer = null;
+      const last = this._history;
+      const now = loaded(answer, last.value);
+      if (JSON.stringify(now) !== JSON.stringify(last)) {
+        this._history = now;
+        this._changed.emit();
+      }
+      if (!this._isAbsent) {
+        this._askIn(BETWEEN_QUESTIONS_MS);
+      }
+    });
+    return this._answer;
   }
 
   private _keep(id: string, session: Loaded<HistorySession>): void {

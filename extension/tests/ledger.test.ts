@@ -40,13 +40,36 @@ async function pass(seconds: number): Promise<void> {
 }
 
 describe('the ledger', () => {
-  it('is asked once for what stays as it is, however often it is drawn', async () => {
+  it('is asked every now and then while somebody looks, however often it is drawn', async () => {
+    const changes = vi.fn();
+    ledger.changed.connect(changes);
     for (let drawing = 0; drawing < 50; drawing++) {
       ledger.want('session 1');
       await pass(1);
     }
-    expect(asked).toBe(1);
+    expect(asked).toBe(4);
     expect(ledger.history).toMatchObject({ state: 'ready', value: history() });
+    expect(changes).toHaveBeenCalledTimes(1);
+  });
+
+  it('tells of a new day, and of what other kernels measure, where nothing is drawn', async () => {
+    ledger.want('');
+    await pass(1);
+    const tomorrow = { ...history(), today: { ...history().today, runs: 0 } };
+    answers = [{ value: tomorrow }];
+    await pass(15);
+    expect(ledger.history.value).toEqual(tomorrow);
+  });
+
+  it('is not asked again where the server has no such part, unless it is told to', async () => {
+    answers = [{ failure: { reason: 'absent', text: '' } }];
+    ledger.want('');
+    await pass(30);
+    ledger.want('');
+    await pass(30);
+    expect(asked).toBe(1);
+    await ledger.refresh();
+    expect(ledger.history.state).toBe('ready');
   });
 
   it('is asked again when runs have ended, once they have settled and not in a rush', async () => {
@@ -78,7 +101,7 @@ describe('the ledger', () => {
     expect(asked).toBe(1);
     isSeen = true;
     ledger.want('session 2');
-    await pass(20);
+    await pass(1);
     expect(asked).toBe(2);
   });
 
