@@ -86,12 +86,18 @@ function sessionState(session: EnergySession): PanelState {
   return session.isRunning && session.heardAge_s >= STALE_AFTER_S ? 'stale' : 'measured';
 }
 
-/** In which time the state of a session, or of its power, changes if the kernel says nothing more, s. */
+/** In which time what is said of a session, or of its power, changes if the kernel says nothing more, s. */
 export function changesIn_s(session: EnergySession): number | null {
+  const { isRunning, power, powerAge_s, heardAge_s } = session;
   const ends = [
-    [POWER_FRESH_AFTER_RUN_S, session.powerAge_s],
-    [POWER_FRESH_S, session.powerAge_s],
-    [STALE_AFTER_S, session.isRunning ? session.heardAge_s : Infinity]
+    [POWER_FRESH_AFTER_RUN_S, powerAge_s],
+    [POWER_FRESH_S, powerAge_s],
+    [STALE_AFTER_S, isRunning ? heardAge_s : Infinity],
+    // "12 s ago": told to the second.
+    [
+      Math.round(powerAge_s) + 0.5,
+      isRunning && power && powerAge_s >= POWER_FRESH_S ? powerAge_s : Infinity
+    ]
   ] as const;
   const left_s = ends.map(([end_s, age_s]) => end_s - age_s).filter(left => left > 0);
   return left_s.length > 0 ? Math.min(...left_s) : null;

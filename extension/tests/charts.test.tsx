@@ -298,7 +298,7 @@ describe('power now', () => {
     const stale = await look('no reading');
     expect(live[0]).toBe('350 Wlivemeasured');
     expect(rest[0]).toBe('at restlast 350 W');
-    expect(stale[0]).toBe('no readinglast 350 W, 7.00 s ago');
+    expect(stale[0]).toBe('no readinglast 350 W, 7 s ago');
     expect(new Set([live[1], rest[1], stale[1]]).size).toBe(3);
   });
 

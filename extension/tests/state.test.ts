@@ -91,6 +91,26 @@ describe('power', () => {
     now = 10_000;
     expect(powerState(session)).toBe('no reading');
   });
+
+  it('that is waited for is as old as it is, to the second', () => {
+    let now = 0;
+    const session = new EnergySession(SESSION, () => now);
+    session.accept(cell());
+    session.accept(power());
+    for (const [age_ms, left_s] of [
+      [2_900, 0.1],
+      [3_000, 0.5],
+      [3_600, 0.9],
+      [12_400, 0.1],
+      [75_000, 0.5]
+    ] as const) {
+      now = age_ms;
+      expect(changesIn_s(session)).toBeCloseTo(left_s);
+    }
+    session.accept(cell({ seq: 9, status: 'ok' }));
+    now = 80_000;
+    expect(changesIn_s(session)).toBeNull();
+  });
 });
 
 describe('a machine without a sensor', () => {

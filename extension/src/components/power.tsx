@@ -75,6 +75,11 @@ function lastKnown(session: EnergySession, isEstimate: boolean, trans: Translati
   }
   const last = formatPower(power.total_w, isEstimate);
   return session.isRunning
-    ? trans.__('last %1, %2 ago', last, formatDuration(Math.round(powerAge_s), trans))
+    ? trans.__('last %1, %2 ago', last, ageText(Math.round(powerAge_s), trans))
     : trans.__('last %1', last);
+}
+
+/** To the second, as it is drawn anew. */
+function ageText(seconds: number, trans: TranslationBundle): string {
+  return seconds < 60 ? trans.__('%1 s', seconds) : formatDuration(seconds, trans);
 }
