@@ -133,6 +133,13 @@ const KEYWORDS: Readonly<Record<string, Keyword>> = {
           )
         : null;
   },
+  maxProperties: (argument: number) => data =>
+    isObject(data) && Object.keys(data).length > argument ? ': has too many properties' : null,
+  propertyNames: (argument: Schema) => {
+    const check = checkOf(argument);
+    return data =>
+      isObject(data) ? firstProblem(Object.keys(data), key => named(check(key))) : null;
+  },
   additionalProperties: (argument: Schema | false, schema) => {
     const known = new Set(Object.keys(schema.properties ?? {}));
     const check: Check = argument ? checkOf(argument) : () => ': unknown';
@@ -169,6 +176,10 @@ function within(key: string | number, problem: string | null): string | null {
     return null;
   }
   return typeof key === 'number' ? `[${key}]${problem}` : `.${key}${problem}`;
+}
+
+function named(problem: string | null): string | null {
+  return problem === null ? null : `: has a property whose name${problem.slice(1)}`;
 }
 
 function firstProblem<T>(

@@ -92,6 +92,20 @@ describe('the check of incoming messages', () => {
     expect(asSnapshotReply({ ...reply, messages: [hello(), { ...power(), seq: 'x' }] })).toBeNull();
   });
 
+  it('refuses records with more units, or longer names of units, than any has', () => {
+    const unit = { count: 1, energy_j_per_unit: 1, interval_j_per_unit: null };
+    const units = (names: string[]) => Object.fromEntries(names.map(name => [name, unit]));
+    const many = Array.from({ length: 100_000 }, (_, index) => `unit ${index}`);
+    expect(asRecord(record({ units: units(many.slice(0, 32)) }))).not.toBeNull();
+    expect(problemWith(record({ units: units(many) }), 'record')).toBe(
+      '$.units: has too many properties'
+    );
+    expect(asRecord(record({ units: units(['x'.repeat(200)]) }))).not.toBeNull();
+    expect(problemWith(record({ units: units(['x'.repeat(201)]) }), 'record')).toBe(
+      '$.units: has a property whose name is too long'
+    );
+  });
+
   it('judges as a full JSON Schema validator does', () => {
     const ajv = new Ajv({ strict: false, schemas: [SCHEMA] });
     const id = (SCHEMA as { $id: string }).$id;

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from greenllm_kernel.accounting.budget import Budget
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 innermost: contextvars.ContextVar[Run | None] = contextvars.ContextVar("greenllm_innermost_run", default=None)
 """The innermost open run of the present thread or task: what a run opened there lies inside."""
+
+MOST_UNITS = 32
+"""Units of one record, as ``messages.schema.json`` has it."""
+
+LONGEST_UNIT = 200
+"""Characters of a unit's name, as there."""
 
 
 class Run(Window):
@@ -86,8 +93,7 @@ class Run(Window):
         if not self.is_open or not self.session.is_here:
             return
         began = time.perf_counter()
-        for unit, count in (counts or {}).items():
-            self._count(unit, count)
+        self._count(counts or {})
         self.status = status
         self.shut(closed_ns)
         if innermost.get() is self:
@@ -99,11 +105,20 @@ class Run(Window):
         """Keep errors of queued work until the run is closed, but for those from before it was opened."""
         self.failures.update({at: error for at, error in failures.items() if at not in self.failed_before})
 
-    def _count(self, unit: str, count: float) -> None:
-        if math.isfinite(count) and count >= 0:
-            self.counts[str(unit)] = float(count)
-        else:
-            self.session.warn(f"{self.name}: {count} {unit}s cannot be counted; the unit is left out")
+    def _count(self, counts: Mapping[str, float]) -> None:
+        if len(counts) > MOST_UNITS:
+            self.session.warn(f"{self.name}: of {len(counts)} units all but the first {MOST_UNITS} are left out")
+        for unit, count in islice(counts.items(), MOST_UNITS):
+            name = str(unit)
+            if len(name) > LONGEST_UNIT:
+                self.session.warn(
+                    f"{self.name}: the unit {name[:20]}... has a name of {len(name)} characters, more than "
+                    f"{LONGEST_UNIT}; it is left out"
+                )
+            elif math.isfinite(count) and count >= 0:
+                self.counts[name] = float(count)
+            else:
+                self.session.warn(f"{self.name}: {count} {name}s cannot be counted; the unit is left out")
 
     @property
     def record(self) -> Record:

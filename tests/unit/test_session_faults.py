@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
+from importlib.resources import files
 
+import jsonschema
 import pytest
 
 from driven import gpu, package
@@ -15,6 +18,8 @@ from greenllm_kernel.metering.profiles import Constant
 from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.quantities import Provenance
 from sessions import WORLD, Recorder, two_gpus
+
+SCHEMA = json.loads((files("greenllm_kernel") / "messages.schema.json").read_text())
 
 
 def test_where_the_containing_channel_fails_the_contained_one_counts(start):
@@ -227,6 +232,21 @@ def test_units_that_cannot_be_told_never_leave_a_window_open_or_hide_an_exceptio
         pass
     assert third.settle().units == {}
     assert any("nan tokens" in warning for warning in session.warnings)
+
+
+def test_a_record_has_no_more_units_and_no_longer_names_of_units_than_pages_take(start):
+    session, _ = start(two_gpus())
+    with measure("many", units={f"unit {number}": 1 for number in range(1000)}, session=session) as many:
+        pass
+    with measure("long", units={"x" * 201: 1, "y" * 200: 2}, session=session) as long:
+        pass
+    units = SCHEMA["$defs"]["record"]["properties"]["units"]
+    for record in (many.settle().to_dict(), long.settle().to_dict()):
+        jsonschema.validate(record["units"], {**units, "$defs": SCHEMA["$defs"]})
+    assert list(many.record.units) == [f"unit {number}" for number in range(units["maxProperties"])]
+    assert list(long.record.units) == ["y" * units["propertyNames"]["maxLength"]]
+    assert any("many: of 1000 units all but the first 32" in warning for warning in session.warnings)
+    assert any("long: the unit xxx" in warning for warning in session.warnings)
 
 
 def test_a_recorder_that_raises_is_reported_once_and_hinders_no_other(start):
