@@ -76,15 +76,28 @@ def _processor() -> str:
 
 
 def _memory_free_bytes(cgroup: Path = CGROUP) -> int:
-    """Return what is free for this process: a container's limit (cgroup v2) may lie below the machine's."""
+    """Return what is free for this process: a container's limit (cgroup v2) may lie below the machine's.
+
+    Of what the container uses, pages of files that were not read lately are given back when memory is wanted.
+    """
     import psutil
 
     free: int = psutil.virtual_memory().available
     try:
         limit, used = ((cgroup / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
+        if limit == "max":
+            return free
+        return max(0, min(free, int(limit) - int(used) + _reclaimable_bytes(cgroup / "memory.stat")))
     except (OSError, ValueError):
         return free
+
+
+def _reclaimable_bytes(stat: Path) -> int:
+    try:
+        lines = stat.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
 
 
 def _version(package: str) -> str | None:

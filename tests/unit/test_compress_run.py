@@ -263,6 +263,8 @@ def test_the_memory_that_is_free_is_at_most_what_the_container_has_left(tmp_path
     assert _memory_free_bytes(tmp_path) == 3_000_000
 
     (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.stat").write_text("anon 600000\nfile 1400000\ninactive_file 1000000\nactive_file 400000\n")
+    assert _memory_free_bytes(tmp_path) == 4_000_000
     assert _memory_free_bytes(tmp_path) > 3_000_000
     assert _memory_free_bytes(tmp_path / "none") > 3_000_000
 
