@@ -19,6 +19,7 @@ from greenllm_kernel.compression.folder.load import load_model
 from greenllm_kernel.compression.folder.manifest import check_file, described_file
 from greenllm_kernel.compression.folder.replacing import replaced, settled
 from greenllm_kernel.compression.host import Host
+from greenllm_kernel.compression.places import places
 from greenllm_kernel.compression.result import CompressionResult
 from greenllm_kernel.compression.runtime import Deployed, Runtime, Shape
 from greenllm_kernel.compression.runtimes import Runtimes, written
@@ -251,8 +252,8 @@ def refusals_of(model: nn.Module, runtime: Runtime, shape: Shape, host: Host) ->
     if not pretrained.can_generate() or config.is_encoder_decoder or pretrained.main_input_name != "input_ids":
         yield Refusal(f"{type(model).__name__} is no causal language model", "Give one that goes on with a text.")
         return
-    longest = getattr(config, "max_position_embeddings", None)
-    if isinstance(longest, int) and shape.length > longest:
+    longest = places(model)
+    if longest is not None and shape.length > longest:
         yield Refusal(
             f"{shape.prompt_tokens} + {shape.new_tokens} tokens are more than the model has places ({longest})",
             "Use shorter prompts, or fewer new tokens.",

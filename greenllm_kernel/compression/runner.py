@@ -24,6 +24,7 @@ from greenllm_kernel.compression.compressor import Batch, Context, Kind
 from greenllm_kernel.compression.folder.load import STEPS_ATTRIBUTE, applied_steps, load_model
 from greenllm_kernel.compression.folder.save import weights_bytes
 from greenllm_kernel.compression.host import Host
+from greenllm_kernel.compression.places import places
 from greenllm_kernel.compression.recipe import Recipe, Step
 from greenllm_kernel.compression.result import AppliedStep, CompressionResult, ModelSize
 from greenllm_kernel.compression.targets import TargetOutcome
@@ -115,7 +116,7 @@ def compress(
         raise CompressionError(
             f"a model of transformers, or the folder of one, is compressed; not a {type(given).__name__}"
         )
-    data = Calibration(calibration, tokenizer) if calibration is not None else None
+    data = Calibration(calibration, tokenizer, places(given)) if calibration is not None else None
     host = Host.here()
     refusals = list(refusals_of(given, parsed, host, has_data=data is not None, can_train=train is not None))
     if refusals:
@@ -227,7 +228,12 @@ class _Running:
         self._check_parameters(model)
         try:
             is_finite = self._is_output_finite(model)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, getattr(torch, "AcceleratorError", ())):  # after it, nothing works on the device
+                raise CompressionError(
+                    f"the model failed on {device_of(model)}, as given: {described(error)}; restart the kernel, since "
+                    "the device cannot be used any more, and try the model on the CPU, where the error tells more"
+                ) from error
             self._can_try = False
         else:
             if not is_finite:

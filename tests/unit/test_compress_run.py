@@ -8,13 +8,15 @@ from typing import ClassVar
 
 import pytest
 import torch
+from transformers import BatchEncoding, LlamaForCausalLM, RobertaConfig, RobertaModel
 
-from compressing import calibration, ids, is_as_before, llama, logits, session_with_compressors, weights
+from compressing import calibration, gpt2, ids, is_as_before, llama, logits, session_with_compressors, weights
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.compression import runner
 from greenllm_kernel.compression.calibration import Calibration
 from greenllm_kernel.compression.compressor import Compressor, Kind, Refusal, Saves
 from greenllm_kernel.compression.host import Host, _memory_free_bytes
+from greenllm_kernel.compression.places import places
 from greenllm_kernel.compression.runner import StepError, compress
 from greenllm_kernel.errors import CompressionError, ModelFolderError, RecipeError
 from greenllm_kernel.hookspecs import hookimpl
@@ -261,10 +263,10 @@ def test_the_memory_that_is_free_is_at_most_what_the_container_has_left(tmp_path
     (tmp_path / "memory.max").write_text("5000000\n")
     (tmp_path / "memory.current").write_text("2000000\n")
     assert _memory_free_bytes(tmp_path) == 3_000_000
-
-    (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.stat").write_text("anon 600000\nfile 1400000\ninactive_file 1000000\nactive_file 400000\n")
     assert _memory_free_bytes(tmp_path) == 4_000_000
+
+    (tmp_path / "memory.max").write_text("max\n")
     assert _memory_free_bytes(tmp_path) > 3_000_000
     assert _memory_free_bytes(tmp_path / "none") > 3_000_000
 
@@ -323,6 +325,9 @@ def test_calibration_data_may_have_many_forms_and_can_be_gone_through_again(data
         ("one text", Words(), "is a list of texts or batches"),
         (3, None, "not a int"),
         ([], None, "is empty"),
+        ({"train": ["text"], "test": ["text"]}, Words(), r"is a dict \(train, test\): take what is to be looked at"),
+        (BatchEncoding({"input_ids": ids()}), None, r"is a BatchEncoding \(input_ids\): .* into a list: \[batch\]"),
+        (lambda: {"train": ["text"]}, Words(), "is a dict"),
         (["text"], None, "needs a tokenizer"),
         ([3.5], None, "holds a float"),
         ([{"input_ids": ["a"]}], None, "input_ids is no tensor"),
@@ -331,6 +336,48 @@ def test_calibration_data_may_have_many_forms_and_can_be_gone_through_again(data
 def test_calibration_data_that_cannot_be_used_is_said(data, tokenizer, said):
     with pytest.raises(CompressionError, match=said):
         Calibration(data, tokenizer)
+
+
+LONG = ids(2, 100)
+
+
+@pytest.mark.parametrize(
+    "data", [["one two " * 50], [LONG], [{"input_ids": LONG, "attention_mask": torch.ones(2, 100), "labels": LONG}]]
+)
+def test_what_is_longer_than_the_model_has_places_is_cut_off(data, session):
+    batch = next(Calibration(data, Words(), 64).batches(torch.device("cpu")))
+
+    assert {tensor.shape[1] for tensor in batch.values()} == {64}
+    compress(gpt2(), "- prune_weights: {importance: wanda}", session=session, calibration=data, tokenizer=Words())
+
+
+def test_models_that_count_from_their_padding_on_have_fewer_places():
+    model = RobertaModel(
+        RobertaConfig(
+            vocab_size=96,
+            hidden_size=8,
+            intermediate_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            max_position_embeddings=20,
+            pad_token_id=1,
+        )
+    )
+
+    assert places(model) == 18
+    model(input_ids=ids(1, 18) % 90 + 2)
+    with pytest.raises((IndexError, RuntimeError), match="index"):
+        model(input_ids=ids(1, 19) % 90 + 2)
+
+
+def test_a_device_that_the_given_model_has_broken_is_told_of(session, monkeypatch):
+    def failing(self, **inputs):
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", failing)
+
+    with pytest.raises(CompressionError, match="device-side assert triggered; restart the kernel"):
+        compress(llama(), "- telling", session=session)
 
 
 def test_a_loss_without_labels_is_explained(session):

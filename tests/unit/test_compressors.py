@@ -29,6 +29,7 @@ from greenllm_kernel.compression.tensors import parameter_counts, size_bytes
 from greenllm_kernel.errors import RecipeError
 from greenllm_plugins.compressors.importance import scores
 from greenllm_plugins.compressors.patterns import masks
+from greenllm_plugins.compressors.prune_layers import _influences
 
 SHAPE = {
     "vocab_size": 96,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from greenllm_kernel.compression.comparison.contender import Entrant
 from greenllm_kernel.compression.comparison.plan import looks
+from greenllm_kernel.compression.places import places
 from greenllm_kernel.errors import ComparisonError
 
 LEAST_NEW_TOKENS = 2
@@ -155,8 +156,8 @@ class Asked:
                 )
             if entrant.runtime.name != "eager":
                 raise ComparisonError(f"{entrant.name}: classifiers are run eagerly, not by {entrant.runtime_text}")
-            longest = getattr(entrant.model.config, "max_position_embeddings", None)
-            if isinstance(longest, int) and self.prompt_tokens > longest:
+            longest = places(entrant.model)
+            if longest is not None and self.prompt_tokens > longest:
                 raise ComparisonError(f"{entrant.name} has places for {longest} tokens: use fewer prompt_tokens")
 
 

@@ -13,6 +13,7 @@ from greenllm_kernel.compression.comparison.contender import IN_TORCH, Entrant
 from greenllm_kernel.compression.comparison.quality import WINDOW_TOKENS, Accuracy, TextQuality, score_texts
 from greenllm_kernel.compression.deployment import Deployment
 from greenllm_kernel.compression.tensors import device_of, evaluating
+from greenllm_kernel.compression.places import places
 
 RIGHT_UP_TO = 1 + 1e-9
 """An accuracy above this is none."""
@@ -41,9 +42,7 @@ def evaluate(entrant: Entrant, deployment: Deployment | None, asked: Asked) -> E
     """
     text = None
     if asked.texts and deployment is not None:
-        longest = getattr(entrant.model.config, "max_position_embeddings", None)
-        longest = longest if isinstance(longest, int) else WINDOW_TOKENS
-        text = score_texts(deployment.logits, asked.texts, asked.tokenizer, longest)
+        text = score_texts(deployment.logits, asked.texts, asked.tokenizer, places(entrant.model) or WINDOW_TOKENS)
     return Evaluated(
         text=text,
         accuracy=_accuracy(entrant, deployment, asked),
@@ -72,7 +71,7 @@ def _accuracy(entrant: Entrant, deployment: Deployment | None, asked: Asked) -> 
 
 def _classified(entrant: Entrant, examples: Sequence[Example], tokenizer: Any) -> Accuracy:
     model: Any = evaluating(entrant.model)
-    longest = getattr(model.config, "max_position_embeddings", None)
+    longest = places(model)
     numbers = {str(name): int(number) for name, number in (model.config.label2id or {}).items()}
     right = 0
     for text, label in examples:

@@ -76,9 +76,10 @@ class Distill(Compressor):
     def convert(self, model: nn.Module, config: DistillConfig, context: Context) -> tuple[nn.Module, Mapping[str, Any]]:
         import torch
 
+        from greenllm_kernel.compression.calibration import with_labels
         from greenllm_plugins.compressors.hidden_likeness import HiddenLikeness
         from greenllm_plugins.compressors.teacher_logits import TeacherLogits
-        from greenllm_plugins.compressors.training import in_float32, labelled, optimise, trainable
+        from greenllm_plugins.compressors.training import in_float32, optimise, trainable
 
         teacher: Any = context.given()
         student: Any = model
@@ -96,7 +97,7 @@ class Distill(Compressor):
             likeness = HiddenLikeness(teacher, student) if config.hidden else None
 
             def loss_of(numbers: Sequence[int], batch: Batch) -> Tensor:
-                given = labelled(student, batch) if config.weight < 1 else _inputs(batch)
+                given = with_labels(student, batch) if config.weight < 1 else _inputs(batch)
                 output = student(**given, output_hidden_states=likeness is not None)
                 divergence = _over_tokens(said.of(numbers, batch), output.logits, batch)
                 loss: Tensor = config.weight * config.temperature**2 * divergence

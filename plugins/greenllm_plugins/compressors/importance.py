@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
-from greenllm_kernel.compression.compressor import Context
+from greenllm_kernel.compression.compressor import Batch, Context
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -76,11 +76,16 @@ def input_norms(model: nn.Module, layers: Mapping[str, nn.Module], context: Cont
     """Return by layer the L2 norm of each of its inputs over all tokens of the calibration data, shape (inputs,)."""
     import torch
 
+    from greenllm_kernel.compression.calibration import unpadded
+    from greenllm_kernel.compression.layers import matrix
+
+    batch: Batch = {}
     sums: dict[str, Tensor] = {}
 
     def watching(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def watch(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            squares = inputs[0].detach().float().square().flatten(0, -2).sum(0)
+            states = unpadded(inputs[0].detach(), batch)
+            squares = states.float().square().flatten(0, -2).sum(0)
             sums[name] = sums[name] + squares if name in sums else squares
 
         return watch
@@ -93,8 +98,6 @@ def input_norms(model: nn.Module, layers: Mapping[str, nn.Module], context: Cont
     finally:
         for hook in hooks:
             hook.remove()
-    from greenllm_kernel.compression.layers import matrix
-
     # A layer that no calibration data reaches (an expert that is never chosen) goes by magnitude alone.
     return {
         name: sums[name].sqrt() if name in sums else torch.ones(matrix(layer).shape[1], device=matrix(layer).device)

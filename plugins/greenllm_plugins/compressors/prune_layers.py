@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from greenllm_kernel.compression.compressor import Compressor, Context, Kind, Refusal, Saves
+from greenllm_kernel.compression.compressor import Batch, Compressor, Context, Kind, Refusal, Saves
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_plugins.compressors.importance import FROM_DATA, Importance
 from greenllm_plugins.compressors.schedules import StructureRoundsConfig
@@ -138,13 +138,16 @@ def _influences(model: nn.Module, layers: nn.ModuleList, context: Context) -> li
     import torch
     from torch.nn.functional import cosine_similarity
 
+    from greenllm_kernel.compression.calibration import unpadded
+
+    batch: Batch = {}
     sums, counts = [0.0] * len(layers), [0] * len(layers)
 
     def watching(number: int) -> Any:
         def watch(layer: nn.Module, inputs: tuple[Any, ...], named: Mapping[str, Any], output: Any) -> None:
             before = inputs[0] if inputs else named["hidden_states"]
             after = output[0] if isinstance(output, tuple) else output
-            turns = 1 - cosine_similarity(before.float(), after.float(), dim=-1)
+            turns = unpadded(1 - cosine_similarity(before.float(), after.float(), dim=-1), batch)
             sums[number] += float(turns.sum())
             counts[number] += turns.numel()
 

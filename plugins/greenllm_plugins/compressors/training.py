@@ -115,15 +115,14 @@ def optimise(
     """
     import torch
     from transformers import get_cosine_schedule_with_warmup
+    from greenllm_kernel.compression.places import places
 
     from greenllm_kernel.compression.tensors import device_of
 
     trained = trainable(model) if parameters is None else list(parameters)
     if constraint is None and Kind.SPARSITY in context.follows:
         constraint = Zeros(model)
-    longest = getattr(getattr(model, "config", None), "max_position_embeddings", None)
-    length = min(config.length, longest) if isinstance(longest, int) else config.length
-    examples = context.examples(length, config.tokens)
+    examples = context.examples(min(config.length, places(model) or config.length), config.tokens)
     steps = max(1, round(config.tokens * len(examples) / (examples.tokens * config.batch)))
     optimizer = torch.optim.AdamW(trained, lr=config.rate, betas=(0.9, 0.95), weight_decay=config.weight_decay)
     schedule = get_cosine_schedule_with_warmup(optimizer, max(1, round(config.warm_up * steps)), steps + 1)
@@ -169,26 +168,16 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
     return found
 
 
-def labelled(model: nn.Module, batch: Batch) -> Batch:
-    """Return a batch from which the model computes its own loss; padding does not count."""
-    from greenllm_kernel.compression.calibration import with_labels
-    from greenllm_kernel.compression.examples import NO_LABEL
-
-    found = with_labels(model, batch)
-    if "attention_mask" not in found or found["labels"].shape != found["attention_mask"].shape:
-        return found
-    return {**found, "labels": found["labels"].masked_fill(found["attention_mask"] == 0, NO_LABEL)}
-
-
 def own_loss(model: nn.Module) -> Loss:
     """Return the loss that the model itself computes: of a causal language model, that of the next token."""
 
     def loss_of(numbers: Sequence[int], batch: Batch) -> Tensor:
-        loss: Tensor = model(**labelled(model, batch)).loss
+        loss: Tensor = model(**with_labels(model, batch)).loss
         return loss
 
     return loss_of
 
+    from greenllm_kernel.compression.calibration import with_labels
 
 def retrain(model: nn.Module, config: TrainingConfig, context: Context) -> None:
     """Train between steps of pruning: by the user's own function, or on the data."""
