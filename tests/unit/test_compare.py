@@ -18,7 +18,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from compressing import VOCABULARY, bert, gpt2, llama
+from compressing import VOCABULARY, bert, gpt2, llama, logits
 from driven import gpu
 from greenllm_kernel import Contender, compare, compress
 from greenllm_kernel.accounting.record import Status
@@ -495,21 +495,31 @@ def test_contenders_that_cannot_be_compared_are_refused(session, tmp_path):
 def test_lm_eval_is_asked_where_it_is_installed(session, monkeypatch):
     asked: list[object] = []
 
+    def prepared(pretrained, tokenizer):
+        """Do to them what lm-eval does."""
+        pretrained.eval()
+        pretrained.tie_weights()
+        tokenizer.pad_token = "pad"
+        return pretrained
+
     def simple_evaluate(model, tasks):
-        asked.append((model, tasks))
+        asked.append((logits(model), tasks))
         return {"results": {"piqa": {"alias": "piqa", "acc,none": 0.75, "acc_stderr,none": 0.01}}}
 
     package, models, huggingface = (ModuleType(name) for name in ("lm_eval", "lm_eval.models", "huggingface"))
     package.simple_evaluate = simple_evaluate
-    huggingface.HFLM = lambda pretrained, tokenizer: (pretrained, tokenizer)
+    huggingface.HFLM = prepared
     package.__spec__ = ModuleSpec("lm_eval", None)
     for name, module in (("", package), (".models", models), (".models.huggingface", huggingface)):
         monkeypatch.setitem(sys.modules, f"lm_eval{name}", module)
-    model, tokenizer = llama(), Bytes()
+    model, tokenizer = llama(tie_word_embeddings=True), Bytes()
+    model = compress(model, "- int8_dynamic: {exclude: []}", session=session).model.train()
 
     result = compare(model, simulated("other"), lm_eval="piqa", tokenizer=tokenizer, session=session, **QUICK)
 
-    assert asked == [((model, tokenizer), ["piqa"])]
+    assert model.training and not hasattr(tokenizer, "pad_token")
+    ((said, tasks),) = asked
+    assert torch.equal(said, logits(model)) and tasks == ["piqa"]
     assert result.baseline.harness == {"piqa": {"acc,none": 0.75, "acc_stderr,none": 0.01}}
     assert result.contenders[1].harness == {}
     assert result.to_dict()["contenders"][0]["lm_eval"]["piqa"]["acc,none"] == 0.75

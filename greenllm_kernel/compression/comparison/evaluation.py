@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,8 @@ from greenllm_kernel.compression.comparison.asked import Asked, Example
 from greenllm_kernel.compression.comparison.contender import IN_TORCH, Entrant
 from greenllm_kernel.compression.comparison.quality import WINDOW_TOKENS, Accuracy, TextQuality, score_texts
 from greenllm_kernel.compression.deployment import Deployment
-from greenllm_kernel.compression.tensors import device_of, evaluating
 from greenllm_kernel.compression.places import places
+from greenllm_kernel.compression.tensors import device_of, evaluating
 
 RIGHT_UP_TO = 1 + 1e-9
 """An accuracy above this is none."""
@@ -92,8 +93,11 @@ def _harness(entrant: Entrant, asked: Asked) -> Mapping[str, Mapping[str, float]
     import lm_eval
     from lm_eval.models.huggingface import HFLM
 
-    model = HFLM(pretrained=entrant.model, tokenizer=asked.tokenizer)
-    found = lm_eval.simple_evaluate(model=model, tasks=list(asked.harness))
+    # Both are the user's, and lm-eval may change them: the copies have modules of their own, and the same weights.
+    model: Any = evaluating(entrant.model)
+    model.tie_weights = lambda *some, **more: None  # it would put floats where a head is packed
+    wrapped = HFLM(pretrained=model, tokenizer=copy.deepcopy(asked.tokenizer))
+    found = lm_eval.simple_evaluate(model=wrapped, tasks=list(asked.harness))
     return {
         task: {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
         for task, metrics in found["results"].items()
