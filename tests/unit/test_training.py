@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from greenllm_kernel.compression.layers import matrix, matrix_layers
 from greenllm_kernel.compression.runner import StepError, compress
 from greenllm_kernel.errors import CompressionError, RecipeError
 from greenllm_plugins.compressors.teacher_logits import Said, TeacherLogits
+from greenllm_plugins.compressors.training import _fast
 
 CONTEXT = 32
 
@@ -305,6 +308,45 @@ def test_a_model_in_which_nothing_wants_a_gradient_is_not_trained(session):
 
 
 # ---- Examples
+
+
+@pytest.mark.parametrize("warm_up", [0.0, 0.5])
+def test_each_step_of_training_has_an_effect_and_the_highest_rate_is_reached(warm_up, session, monkeypatch):
+    rates: list[float] = []
+    step = torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: rates.append(self.param_groups[0]["lr"]) or step(self))
+
+    run(llama(), f"- finetune: {{tokens: 64, batch: 1, length: 16, rate: 0.001, warm_up: {warm_up}}}", session)
+
+    assert len(rates) == 4 and max(rates) == 0.001
+    assert rates == sorted(rates, reverse=True) if warm_up == 0 else rates[0] == 0.0005
+    assert rates[-1] > 0
+
+
+def test_products_in_16_bits_are_left_to_gpus_that_have_them(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+
+    assert isinstance(_fast(torch.device("cuda")), nullcontext)
+
+
+def test_the_teacher_is_asked_once_a_step_for_logits_and_hidden_states(teacher, session):
+    asked: list[bool] = []
+
+    def watch(module, inputs, named, output):
+        if module is teacher:
+            asked.append(output.hidden_states is not None)
+
+    hook = teacher.register_forward_hook(watch, with_kwargs=True)
+    try:
+        run(
+            teacher,
+            "- prune_layers: {layers: [1]}\n- distill: {tokens: 64, batch: 1, length: 16, hidden: 1.0}",
+            session,
+        )
+    finally:
+        hook.remove()
+
+    assert asked == [True] * 4
 
 
 def test_token_ids_are_joined_and_rows_with_more_are_padded():

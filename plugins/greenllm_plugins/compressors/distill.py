@@ -83,10 +83,14 @@ class Distill(Compressor):
 
         teacher: Any = context.given()
         student: Any = model
+        taught: Sequence[Tensor] = ()
 
         def teach(batch: Batch) -> Tensor:
+            nonlocal taught
             with torch.no_grad():
-                logits: Tensor = teacher(**_inputs(batch)).logits
+                output = teacher(**_inputs(batch), output_hidden_states=config.hidden > 0)
+            taught = output.hidden_states if config.hidden else ()
+            logits: Tensor = output.logits
             return logits
 
         with (
@@ -94,7 +98,7 @@ class Distill(Compressor):
             in_float32(model),
             TeacherLogits(teach, config.temperature, config.top_k, config.cache, config.cache_gb) as said,
         ):
-            likeness = HiddenLikeness(teacher, student) if config.hidden else None
+            likeness = HiddenLikeness(student.config, teacher.config, student.device) if config.hidden else None
 
             def loss_of(numbers: Sequence[int], batch: Batch) -> Tensor:
                 given = with_labels(student, batch) if config.weight < 1 else _inputs(batch)
@@ -104,7 +108,7 @@ class Distill(Compressor):
                 if config.weight < 1:
                     loss = loss + (1 - config.weight) * output.loss
                 if likeness is not None:
-                    loss = loss + config.hidden * likeness(output.hidden_states, _inputs(batch))
+                    loss = loss + config.hidden * likeness(output.hidden_states, taught, batch.get("attention_mask"))
                 return loss
 
             parameters = [*trainable(model), *(likeness.projections.parameters() if likeness else ())]

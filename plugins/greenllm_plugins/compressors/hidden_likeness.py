@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,31 +13,29 @@ class HiddenLikeness:
     """Compares layer by layer, at the same relative depth.
 
     Args:
-        teacher: in evaluation mode.
-        student: where it is less or more wide, its states go through a matrix first.
+        student: its config; where it is less or more wide than the teacher, its states go through a matrix first.
+        teacher: its config.
+        device: of the student.
 
     Attributes:
         projections: those matrices, by the layer's number; to be trained with the student.
     """
 
-    def __init__(self, teacher: Any, student: Any) -> None:
-        self._teacher = teacher
+    def __init__(self, student: Any, teacher: Any, device: torch.device) -> None:
         self.projections = nn.ModuleDict()
-        self._widths = student.config.hidden_size, teacher.config.hidden_size
-        if self._widths[0] != self._widths[1]:
-            for number in range(student.config.num_hidden_layers + 1):
-                self.projections[str(number)] = nn.Linear(*self._widths, bias=False, device=student.device)
+        widths = student.hidden_size, teacher.hidden_size
+        if widths[0] != widths[1]:
+            for number in range(student.num_hidden_layers + 1):
+                self.projections[str(number)] = nn.Linear(*widths, bias=False, device=device)
 
-    def __call__(self, states: Sequence[Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, states: Sequence[Tensor], taught: Sequence[Tensor], mask: Tensor | None) -> Tensor:
         """Return the mean over the layers of the squared distance, by the teacher's mean square.
 
         Args:
             states: of the student: embeddings, then each layer's, (batch, length, width).
-            inputs: what the teacher is called with.
+            taught: those of the teacher.
+            mask: (batch, length), 0 where there is padding.
         """
-        with torch.no_grad():
-            taught = self._teacher(**inputs, output_hidden_states=True).hidden_states
-        mask = inputs.get("attention_mask")
         distances = []
         for number, own in enumerate(states):
             wanted = taught[round(number * (len(taught) - 1) / (len(states) - 1))]

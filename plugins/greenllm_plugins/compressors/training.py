@@ -114,9 +114,8 @@ def optimise(
         CompressionError: there is nothing to train, or the loss is no longer finite.
     """
     import torch
-    from transformers import get_cosine_schedule_with_warmup
-    from greenllm_kernel.compression.places import places
 
+    from greenllm_kernel.compression.places import places
     from greenllm_kernel.compression.tensors import device_of
 
     trained = trainable(model) if parameters is None else list(parameters)
@@ -125,7 +124,8 @@ def optimise(
     examples = context.examples(min(config.length, places(model) or config.length), config.tokens)
     steps = max(1, round(config.tokens * len(examples) / (examples.tokens * config.batch)))
     optimizer = torch.optim.AdamW(trained, lr=config.rate, betas=(0.9, 0.95), weight_decay=config.weight_decay)
-    schedule = get_cosine_schedule_with_warmup(optimizer, max(1, round(config.warm_up * steps)), steps + 1)
+    rises = round(config.warm_up * steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _part_of_rate(step, rises, steps))
     device, losses, tokens = device_of(model), [], 0
     model.train()
     try:
@@ -156,6 +156,13 @@ def optimise(
     return Trained(tokens, sum(losses[:few]) / few, sum(losses[-few:]) / few)
 
 
+def _part_of_rate(step: int, rises: int, steps: int) -> float:
+    """Return the learning rate of a step, from 0, by the highest: no step is without effect."""
+    if step < rises:
+        return (step + 1) / rises
+    return 0.5 + 0.5 * math.cos(math.pi * (step - rises) / (steps - rises + 1))
+
+
 def trainable(model: nn.Module) -> list[nn.Parameter]:
     """Return what of a model is trained: all that wants a gradient.
 
@@ -170,6 +177,7 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 
 def own_loss(model: nn.Module) -> Loss:
     """Return the loss that the model itself computes: of a causal language model, that of the next token."""
+    from greenllm_kernel.compression.calibration import with_labels
 
     def loss_of(numbers: Sequence[int], batch: Batch) -> Tensor:
         loss: Tensor = model(**with_labels(model, batch)).loss
@@ -177,7 +185,6 @@ def own_loss(model: nn.Module) -> Loss:
 
     return loss_of
 
-    from greenllm_kernel.compression.calibration import with_labels
 
 def retrain(model: nn.Module, config: TrainingConfig, context: Context) -> None:
     """Train between steps of pruning: by the user's own function, or on the data."""
@@ -260,5 +267,9 @@ def _fast(device: torch.device) -> AbstractContextManager[Any]:
     import torch
 
     capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    is_fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else capabilities.get("amx_bf16", False)
+    is_fast = (
+        torch.cuda.is_bf16_supported(including_emulation=False)
+        if device.type == "cuda"
+        else capabilities.get("amx_bf16", False)
+    )
     return torch.autocast(device.type, dtype=torch.bfloat16) if is_fast else nullcontext()
