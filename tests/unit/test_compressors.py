@@ -24,7 +24,7 @@ from greenllm_kernel import load_model
 from greenllm_kernel.compression.compressor import Context
 from greenllm_kernel.compression.folder.manifest import OWN_WEIGHTS, STANDARD_WEIGHTS
 from greenllm_kernel.compression.layers import chosen_layers, matrix, matrix_layers
-from greenllm_kernel.compression.runner import compress
+from greenllm_kernel.compression.runner import StepError, compress
 from greenllm_kernel.compression.tensors import parameter_counts, size_bytes
 from greenllm_kernel.errors import RecipeError
 from greenllm_plugins.compressors.importance import scores
@@ -280,6 +280,58 @@ def test_wanda_takes_what_meets_small_inputs_and_taylor_what_the_loss_does_not_f
         head = matrix(model.lm_head)
         assert (head[:, :16] == 0).float().mean() > 0.95
         assert (head[:, 16:] == 0).float().mean() < 0.05
+
+
+@pytest.mark.parametrize("importance", ["wanda", "taylor", "similarity"])
+def test_padding_does_not_count(importance):
+    model, row = llama(), ids(1, 8)
+    padding = torch.full((1, 4), 7)
+    mask = torch.cat([torch.ones_like(row), torch.zeros_like(padding)], 1)
+    padded = {"input_ids": torch.cat([row, padding], 1), "attention_mask": mask}
+
+    def found(batch):
+        context = Context(batches=lambda: iter([batch]))
+        if importance == "similarity":
+            return torch.tensor(_influences(model, model.model.layers, context))
+        return scores(model, {"lm_head": model.lm_head}, importance, context)("lm_head")
+
+    torch.testing.assert_close(found(padded), found({"input_ids": row}))
+
+
+@pytest.mark.parametrize(
+    ("method", "layers", "said"),
+    [
+        ("torchao_int4_weight_only", {}, "q_proj has 32 inputs, which groups of 128 do not divide"),
+        ("torchao_fp8_dynamic", {"intermediate_size": 40}, "gate_proj has 40 outputs and 32 inputs, not multiples of"),
+    ],
+)
+def test_layers_for_which_torchao_has_no_form_are_refused(method, layers, said, session):
+    pytest.importorskip("torchao")
+    with pytest.raises(RecipeError, match=said):
+        compressed(llama(**layers), f"- {method}", session)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_what_torchao_leaves_as_it_was_is_not_told_to_be_compressed(architecture, session, tmp_path, monkeypatch):
+    quantization = pytest.importorskip("torchao.quantization")
+    quantize = quantization.quantize_
+    monkeypatch.setattr(
+        quantization,
+        "quantize_",
+        lambda layer, config: quantize(layer, config) if layer.out_features > 32 else None,
+    )
+    given = MODELS[architecture]()
+
+    result = compressed(given, "- torchao_int8_weight_only", session)
+
+    packed = set(result.steps[0].metadata["layers"])
+    assert packed == {name for name, layer in matrix_layers(given).items() if len(matrix(layer)) > 32} - {"lm_head"}
+    again = load_model(result.save(tmp_path / "saved"))
+    assert torch.equal(logits(again), logits(result.model))
+
+    monkeypatch.setattr(quantization, "quantize_", lambda layer, config: None)
+    with pytest.raises(StepError, match="torchao left every layer as it was"):
+        compressed(given, "- torchao_int8_weight_only", session)
 
 
 def test_sparse_storage_is_as_small_as_promised(session, tmp_path):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 INSTALL = "Install it: pip install 'greenllm[torchao]'; or use int8_dynamic, which torch has itself."
 
+FP8_MULTIPLE = 16
+"""Of both dimensions of what torch._scaled_mm multiplies."""
+
 
 @dataclass(frozen=True)
 class TorchaoConfig:
@@ -57,11 +60,19 @@ class Torchao(Compressor):
 
         if "torchao" not in host.packages:
             return [Refusal("torchao is not installed", INSTALL)]
-        return [*self.check_device(model, host), *refusals_of_choice(model, config.include, config.exclude)]
+        return [
+            *self.check_device(model, host),
+            *refusals_of_choice(model, config.include, config.exclude),
+            *self._refusals_of_shapes(model, config),
+        ]
 
     def check_device(self, model: nn.Module, host: Host) -> Sequence[Refusal]:
         """Return why there are no kernels for it where the model is."""
         return ()
+
+    def check_shape(self, outputs: int, inputs: int, config: Any) -> Refusal | None:
+        """Return why there is no such form of a layer's weight (outputs, inputs), of which torchao says nothing."""
+        return None
 
     def arguments(self, config: Any) -> dict[str, Any]:
         """Return what torchao's config is made with."""
@@ -69,14 +80,21 @@ class Torchao(Compressor):
 
     def convert(self, model: nn.Module, config: Any, context: Context) -> tuple[nn.Module, Mapping[str, Any]]:
         from greenllm_kernel.compression.layers import as_linear, chosen_layers, exchange, weight_of
+        from greenllm_kernel.compression.tensors import is_plain
 
         layers = chosen_layers(model, config.include, config.exclude)
+        types = {}
         for number, (name, layer) in enumerate(layers.items(), 1):
             linear = as_linear(layer)
-            exchange(model, name, linear)
+            dtype = weight_of(layer).dtype
             self._quantize(linear, config)
+            # torchao leaves a weight for which it has no form as it is.
+            if not is_plain(linear.weight):
+                exchange(model, name, linear)
+                types[name] = str(dtype).removeprefix("torch.")
             context.tell(number / len(layers))
-        types = {name: str(weight_of(layer).dtype).removeprefix("torch.") for name, layer in layers.items()}
+        if not types:
+            raise CompressionError(f"torchao left every layer as it was: {self.of_torchao} has no form for these")
         return model, {"layers": types, "device": next(model.parameters()).device.type}
 
     def tensors(self, model: nn.Module, config: Any, metadata: Mapping[str, Any]) -> Mapping[str, Tensor]:
@@ -109,6 +127,16 @@ class Torchao(Compressor):
             linear.weight = nn.Parameter(_with_parts(form.weight, f"{name}.weight", tensors), requires_grad=False)
             exchange(skeleton, name, linear)
         return skeleton
+
+    def _refusals_of_shapes(self, model: nn.Module, config: Any) -> list[Refusal]:
+        from greenllm_kernel.compression.layers import chosen_layers, matrix
+
+        for name, layer in chosen_layers(model, config.include, config.exclude).items():
+            outputs, inputs = matrix(layer).shape
+            refusal = self.check_shape(outputs, inputs, config)
+            if refusal is not None:
+                return [Refusal(f"{name} {refusal.reason}", refusal.remedy)]
+        return []
 
     def _quantize(self, linear: nn.Linear, config: Any) -> None:
         from torchao import quantization
@@ -143,6 +171,12 @@ class TorchaoInt4WeightOnly(Torchao):
     def arguments(self, config: GroupedConfig) -> dict[str, Any]:
         return {"group_size": config.group_size}
 
+    def check_shape(self, outputs: int, inputs: int, config: GroupedConfig) -> Refusal | None:
+        if inputs % config.group_size == 0:
+            return None
+        reason = f"has {inputs} inputs, which groups of {config.group_size} do not divide"
+        return Refusal(reason, "Set group_size to a divisor, or exclude the layer.")
+
     def check_device(self, model: nn.Module, host: Host) -> Sequence[Refusal]:
         import torch
 
@@ -168,6 +202,11 @@ class TorchaoFp8Dynamic(Torchao):
             return []
         reason = "fp8 wants a GPU of compute capability 8.9 or higher (Ada, Hopper)"
         return [Refusal(reason, "Use torchao_int8_dynamic, or int8_dynamic on the CPU.")]
+
+    def check_shape(self, outputs: int, inputs: int, config: TorchaoConfig) -> Refusal | None:
+        if outputs % FP8_MULTIPLE == 0 and inputs % FP8_MULTIPLE == 0:
+            return None
+        return Refusal(f"has {outputs} outputs and {inputs} inputs, not multiples of {FP8_MULTIPLE}", "Exclude it.")
 
 
 def _parts(tensor: Tensor, start: str = "") -> Iterator[tuple[str, Tensor]]:
