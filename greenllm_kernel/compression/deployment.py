@@ -154,7 +154,7 @@ class Deployment:
             yield
         except GreenLLMError:
             raise
-        except (RuntimeError, ValueError, TypeError, LookupError) as error:
+        except Exception as error:
             raise DeploymentError(f"{self} failed to {what}: {described(error)}") from error
 
 

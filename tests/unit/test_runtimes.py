@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import re
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -12,6 +14,7 @@ from zipfile import ZipFile
 
 import pytest
 import torch
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from compressing import bert, gpt2, ids, is_as_before, llama, logits, weights
 from compressing import session_with_compressors as session_with
@@ -230,6 +233,46 @@ def test_weights_of_few_bits_take_less_and_say_about_the_same(runtime, make, wei
         deployed.save(tmp_path / "saved")
     with load_deployed(tmp_path / "saved", session=session) as again:
         assert torch.equal(again.generate(ids(1)), tokens)
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Return the graphs that are compiled; they are not made into kernels."""
+    made, compile_graph = [], torch.compile
+
+    def keep(graph, inputs):
+        made.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda step, mode, **options: compile_graph(step, backend=keep, **options))
+    return made
+
+
+def test_each_that_is_deployed_is_compiled_however_many_were_before_it_and_nothing_of_it_stays(session, graphs):
+    for number in (1, 2):
+        model = llama(num_hidden_layers=number)
+        with (
+            torch._dynamo.config.patch(recompile_limit=1),
+            deploy(model, "compiled", session=session, batch=2, **SHAPE) as deployed,
+        ):
+            tokens = deployed.generate(ids())
+
+        assert torch.equal(tokens, expected(model, ids())) and len(graphs) == number
+    weight = weakref.ref(model.lm_head.weight)
+    graphs.clear()
+    del model, deployed
+    gc.collect()
+    assert weight() is None
+
+
+def test_what_cannot_be_compiled_whole_fails_and_does_not_run_in_parts(session, graphs, monkeypatch):
+    monkeypatch.setattr(LlamaMLP, "forward", lambda self, states: torch._dynamo.graph_break() or states)
+
+    with (
+        deploy(llama(), "compiled", session=session, batch=2, **SHAPE) as deployed,
+        pytest.raises(DeploymentError, match="compiled failed to generate: Unsupported"),
+    ):
+        deployed.generate(ids())
 
 
 def test_torch_s_own_8_bit_layers_run_in_torchscript_too(session):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from greenllm_plugins.runtimes.in_torch import InTorch
 
 
 class InTorchCompiled(InTorch):
-    """A model on its device, compiled at the first token that is decoded.
+    """A model on its device, compiled at the first token that is decoded: as one graph, or not at all.
 
     Args:
         model: of transformers; its tensors are shared, not copied.
@@ -25,7 +26,11 @@ class InTorchCompiled(InTorch):
     def __init__(self, model: nn.Module, shape: Shape, mode: str) -> None:
         super().__init__(model)
         self._cache: Any = StaticCache(config=self.model.config, max_cache_len=shape.length)
-        self._decode: Callable[..., Any] = torch.compile(super().step, mode=mode, dynamic=False)
+        # What is compiled hangs on the code object, and of one torch keeps a few forms only (recompile_limit, 8): all
+        # that are deployed after these would silently run without being compiled. A graph that breaks would be in
+        # parts, which hang on the model's own code.
+        step = FunctionType(InTorch.step.__code__.replace(), InTorch.step.__globals__)
+        self._decode: Callable[..., Any] = torch.compile(step, mode=mode, dynamic=False, fullgraph=True)
 
     def cache(self) -> Cache:
         self._cache.reset()
@@ -34,7 +39,7 @@ class InTorchCompiled(InTorch):
     def step(self, input_ids: Tensor, cache: Cache) -> Tensor:
         if input_ids.shape[1] > 1:
             return super().step(input_ids, cache)
-        return self._decode(input_ids, cache).clone()  # type: ignore[no-any-return]
+        return self._decode(self, input_ids, cache).clone()  # type: ignore[no-any-return]
 
     def close(self) -> None:
         super().close()
