@@ -16,14 +16,14 @@ from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.catalogue import Catalogue
 from greenllm_kernel.compression.compressor import Refusal
 from greenllm_kernel.compression.folder.load import load_model
-from greenllm_kernel.compression.folder.manifest import check_file, described_file
+from greenllm_kernel.compression.folder.manifest import check_files, described_file, read_entries, saved_config
 from greenllm_kernel.compression.folder.replacing import replaced, settled
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.places import places
 from greenllm_kernel.compression.result import CompressionResult
 from greenllm_kernel.compression.runtime import Deployed, Runtime, Shape
 from greenllm_kernel.compression.runtimes import Runtimes, written
-from greenllm_kernel.compression.settings import configured, settings_of
+from greenllm_kernel.compression.settings import settings_of
 from greenllm_kernel.errors import DeploymentError, GreenLLMError
 from greenllm_kernel.plugins import described
 
@@ -218,21 +218,15 @@ def load_deployed(folder: str | Path, *, session: Session | None = None) -> Depl
     session = session or Session.current()
     if not (folder / FILE_NAME).exists():
         raise DeploymentError(f"{folder} is nothing that was deployed and saved: it has no {FILE_NAME}")
-    saved = _read(folder)
-    runtime_class = Runtimes.of(session.plugins, session.warn)[saved["runtime"]]
-    newest = runtime_class.config_class.version
-    if saved["version"] > newest:
-        raise DeploymentError(
-            f"{folder}: its settings are of version {saved['version']}; version {newest} is installed"
-        )
     try:
-        chosen = runtime_class(configured(runtime_class.config_class, saved["settings"]))
+        saved = read_entries(folder / FILE_NAME, SCHEMA, _TYPES)
+        check_files(folder / FILE_NAME, saved["files"], saved["files"])
+        runtime_class = Runtimes.of(session.plugins, session.warn)[saved["runtime"]]
+        chosen = runtime_class(saved_config(runtime_class.config_class, saved))
         shape = Shape(**saved["shape"])
         return Deployment(chosen, shape, chosen.load(folder, shape))
-    except GreenLLMError:
-        raise
     except Exception as error:
-        raise DeploymentError(f"{folder} cannot be loaded by {saved['runtime']}: {described(error)}") from error
+        raise DeploymentError(f"{folder} cannot be loaded: {described(error)}") from error
 
 
 def refusals_of(model: nn.Module, runtime: Runtime, shape: Shape, host: Host) -> Iterator[Refusal]:
@@ -262,25 +256,6 @@ def refusals_of(model: nn.Module, runtime: Runtime, shape: Shape, host: Host) ->
         yield from runtime.check(model, shape, host)
     except Exception as error:
         yield Refusal(f"its check failed: {described(error)}", "Please tell whoever wrote it.")
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    path = folder / FILE_NAME
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DeploymentError(f"{path} cannot be read: {error}") from error
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-        raise DeploymentError(f"{path} is of schema {found!r}; this version reads schema {SCHEMA}")
-    for name, kind in _TYPES.items():
-        if not isinstance(data.get(name), kind):
-            raise DeploymentError(f"{path} is not whole ({name} = {data.get(name)!r}); save the deployed model again")
-    for name, expected in data["files"].items():
-        if Path(name).name != name or not isinstance(expected, dict) or {*expected} != {"bytes", "sha256"}:
-            raise DeploymentError(f"{path} is not whole (files: {name!r}); save the deployed model again")
-        check_file(folder / name, expected)
-    return data
 
 
 _TYPES: Mapping[str, type] = {"runtime": str, "version": int, "settings": dict, "shape": dict, "files": dict}

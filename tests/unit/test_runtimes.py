@@ -25,7 +25,7 @@ from greenllm_kernel.compression.runner import compress
 from greenllm_kernel.compression.runtimes import Runtimes, written
 from greenllm_kernel.compression.settings import settings_of
 from greenllm_kernel.compression.tensors import size_bytes
-from greenllm_kernel.errors import DeploymentError, ModelFolderError
+from greenllm_kernel.errors import DeploymentError
 from greenllm_kernel.hookspecs import hookimpl
 from greenllm_plugins.runtimes.in_torch import InTorch
 
@@ -170,7 +170,7 @@ def test_a_folder_that_is_not_whole_is_told_of(damage, session, tmp_path):
         }[damage]
         (folder / FILE_NAME).write_text(json.dumps(manifest))
 
-    with pytest.raises((DeploymentError, ModelFolderError), match=str(folder)):
+    with pytest.raises(DeploymentError, match=str(folder)):
         load_deployed(folder, session=session)
 
 

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.catalogue import Catalogue
-from greenllm_kernel.compression.folder.manifest import CONFIG_FILE, FILE_NAME, Manifest
+from greenllm_kernel.compression.folder.manifest import CONFIG_FILE, FILE_NAME, Manifest, saved_config
 from greenllm_kernel.compression.folder.replacing import settled
 from greenllm_kernel.compression.recipe import Step
 from greenllm_kernel.compression.result import AppliedStep
-from greenllm_kernel.compression.settings import configured
 from greenllm_kernel.compression.tensors import PlainTensors, fill, skeleton
 from greenllm_kernel.errors import GreenLLMError, ModelFolderError
 from greenllm_kernel.plugins import described
@@ -123,10 +122,7 @@ def _steps(manifest: Manifest, catalogue: Catalogue, folder: Path) -> list[Appli
     for number, saved in enumerate(manifest.steps, 1):
         try:
             compressor = catalogue[saved["method"]]
-            newest = compressor.config_class.version
-            if saved["version"] > newest:
-                raise ModelFolderError(f"its settings are of version {saved['version']}; version {newest} is installed")
-            config = configured(compressor.config_class, saved["settings"])
+            config = saved_config(compressor.config_class, saved)
             steps.append(AppliedStep(Step(compressor, config), saved["metadata"], history=saved))
         except (GreenLLMError, KeyError, TypeError, ValueError) as error:
             raise ModelFolderError(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from greenllm_kernel.compression.settings import SettingError, configured
 from greenllm_kernel.errors import ModelFolderError
 
 SCHEMA = 1
@@ -71,22 +72,63 @@ class Manifest:
             ModelFolderError: it is not readable, of another schema, or a file is missing, cut off or changed.
         """
         path = folder / FILE_NAME
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelFolderError(f"{path} cannot be read: {error}") from error
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-            raise ModelFolderError(f"{path} is of schema {found!r}; this version reads schema {SCHEMA}")
-        try:
-            manifest = cls(**{name: _checked(data, name) for name in _TYPES})
-            if manifest.weights not in (STANDARD_WEIGHTS, OWN_WEIGHTS):
-                raise TypeError(f"weights = {manifest.weights!r}")
-            for name in (CONFIG_FILE, manifest.weights):
-                check_file(folder / name, manifest.files[name])
-        except (KeyError, TypeError) as error:
-            raise ModelFolderError(f"{path} is not whole ({error}); save the model again") from error
+        manifest = cls(**read_entries(path, SCHEMA, _TYPES))
+        if manifest.weights not in (STANDARD_WEIGHTS, OWN_WEIGHTS):
+            raise ModelFolderError(f"{path} is not whole (weights: {manifest.weights!r}); save it again")
+        check_files(path, manifest.files, (CONFIG_FILE, manifest.weights))
         return manifest
+
+
+def read_entries(path: Path, schema: int, types: Mapping[str, type]) -> dict[str, Any]:
+    """Return what a file says that describes its folder: these entries, each of its type.
+
+    Raises:
+        ModelFolderError: it cannot be read, is of another schema, or is not whole.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFolderError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != schema:
+        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        raise ModelFolderError(f"{path} is of schema {found!r}; this version reads schema {schema}")
+    for name, kind in types.items():
+        if not isinstance(data.get(name), kind):
+            raise ModelFolderError(f"{path} is not whole ({name}: {data.get(name)!r}); save it again")
+    return {name: data[name] for name in types}
+
+
+def check_files(path: Path, files: Mapping[str, Any], names: Iterable[str]) -> None:
+    """See that files beside the one that describes them are as they were saved.
+
+    Args:
+        path: of the file that describes them.
+        files: what it says, by name, as :func:`described_file` has told it.
+        names: of those to look at.
+
+    Raises:
+        ModelFolderError: one is not described, is missing, cut off or changed.
+    """
+    for name in names:
+        expected = files.get(name)
+        if Path(name).name != name or not isinstance(expected, dict) or {*expected} != {"bytes", "sha256"}:
+            raise ModelFolderError(f"{path} is not whole (files: {name!r}); save it again")
+        _check_file(path.with_name(name), expected)
+
+
+def saved_config(config_class: type[Any], saved: Mapping[str, Any]) -> Any:
+    """Return the config of a method or runtime as it was saved, with ``version`` and ``settings``.
+
+    Raises:
+        ModelFolderError: it is of a newer version than the one installed, or its settings cannot be.
+    """
+    newest = config_class.version
+    if saved["version"] > newest:
+        raise ModelFolderError(f"its settings are of version {saved['version']}; version {newest} is installed")
+    try:
+        return configured(config_class, saved["settings"])
+    except SettingError as error:
+        raise ModelFolderError(str(error)) from error
 
 
 def described_file(path: Path) -> dict[str, Any]:
@@ -98,15 +140,7 @@ def described_file(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
-def _checked(data: Mapping[str, Any], name: str) -> Any:
-    value = data[name]
-    if not isinstance(value, _TYPES[name]):
-        raise TypeError(f"{name} is of type {type(value).__name__}")
-    return value
-
-
-def check_file(path: Path, expected: Mapping[str, Any]) -> None:
-    """Raise ModelFolderError where a file is missing, cut off or not the one that was described."""
+def _check_file(path: Path, expected: Mapping[str, Any]) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
