@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,7 +23,7 @@ ROOT = HERE.parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "plugins"), str(ROOT / "tests")]
 
 from gpu.card import NOT_THERE, NoCardError, find_card  # noqa: E402
-from gpu.models.plan import BATCHES, FORMS, SHAPES, SHORT, WHOLE_S, Cell, Plan, cells  # noqa: E402
+from gpu.models.plan import BATCHES, FORMS, SHAPES, SHORT, STUDIES, WHOLE_S, Entry, Plan, Study, entries, left  # noqa: E402
 
 SCHEMA = 1
 
@@ -43,6 +44,7 @@ def main() -> int:
         os.environ["CUDA_VISIBLE_DEVICES"] = card.uuid
         name, described = card.slug, {"uuid": card.uuid, **card.facts}
     else:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the studies take a card where they see one
         name, described = "processor", {"name": "this machine's processor"}
     chosen.output.mkdir(parents=True, exist_ok=True)
     path = chosen.output / f"models-{name}.json"
@@ -51,7 +53,7 @@ def main() -> int:
     from gpu.models.plot import plot
 
     print(plot(result, path.with_suffix(".png")), flush=True)
-    return 0 if is_whole and not any("error" in found for found in result["cells"].values()) else 1
+    return 0 if is_whole and not any("error" in found for found in _found(result).values()) else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=["8b", "1b"])
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
+    parser.add_argument("--studies", nargs="*", choices=STUDIES, default=list(STUDIES), help="of the tutorials")
     parser.add_argument("--output", type=Path, metavar="DIR", default=HERE.parent / "results")
     parser.add_argument("--seconds", type=float, default=WHOLE_S, help="no cell is begun that would end after these")
     parser.add_argument("--short", action="store_true", help="windows of a tenth of a second: for the tests")
@@ -69,60 +72,69 @@ def _arguments() -> argparse.Namespace:
 
 
 def _begun(path: Path, described: dict[str, Any], chosen: argparse.Namespace) -> dict[str, Any]:
-    """Return the result to go on with: that of an earlier run on the same card with the same packages, or a new one."""
+    """Return the result to go on with: an earlier run's that measured in the same way with the same packages, or none.
+
+    A result of another way or of other packages is kept under another name.
+    """
     packages = {name: found for name in ("torch", "transformers", "torchao") if (found := _version(name))}
+    key = {"schema": SCHEMA, "packages": packages, "runtime": chosen.runtime, "plan": _plan(chosen).to_dict()}
     if path.exists():
         former: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if (former["schema"], former["packages"], former["runtime"]) == (SCHEMA, packages, chosen.runtime):
+        if all(former.get(name) == value for name, value in key.items()):
             return former
         path.rename(path.with_name(f"{path.stem}-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.json"))
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    return {
-        "schema": SCHEMA,
-        "started_at": started_at,
-        "card": described,
-        "packages": packages,
-        "runtime": chosen.runtime,
-        "cells": {},
-    }
+    return {**key, "started_at": started_at, "card": described, "cells": {}, "studies": {}}
 
 
 def _measure(chosen: argparse.Namespace, result: dict[str, Any], path: Path, began: float) -> bool:
     """Measure cell by cell, and write after each; return whether none is left."""
     from gpu.models.measuring import measured
+    from gpu.models.studies import studied
     from greenllm_kernel.compression.catalogue import Catalogue
 
-    plan = SHORT if chosen.short else Plan()
+    plan = _plan(chosen)
     session = _session(chosen.device)
     try:
         session.find_meters()
         catalogue = Catalogue.of(session.plugins)
-        for cell in cells(chosen.shapes, chosen.forms, chosen.batches):
-            if str(cell) in result["cells"]:
-                continue
-            if time.monotonic() - began + _expected_s(cell, plan, result) > chosen.seconds:
-                print(f"  {cell}: left for the next run", flush=True)
+        for entry in left(entries(chosen.shapes, chosen.forms, chosen.batches, chosen.studies), _found(result)):
+            if time.monotonic() - began + _expected_s(entry, plan, result) > chosen.seconds:
+                print(f"  {entry}: left for the next run", flush=True)
                 return False
             try:
-                found = measured(cell, plan, chosen.device, chosen.runtime, session, catalogue)
+                if isinstance(entry, Study):
+                    found = studied(entry, chosen.short, session)
+                else:
+                    found = measured(entry, plan, chosen.device, chosen.runtime, session, catalogue)
             except Exception as error:
-                found = {"shape": cell.shape, "form": cell.form, "batch": cell.batch}
-                found["error"] = f"{type(error).__name__}: {error}"
-            result["cells"][str(cell)] = found
+                found = {**asdict(entry), "error": f"{type(error).__name__}: {error}"}
+            result["studies" if isinstance(entry, Study) else "cells"][str(entry)] = found
             path.write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
-            print(f"  {cell}: {_told(found)}", flush=True)
+            print(f"  {entry}: {_told(found)}", flush=True)
             _free(chosen.device)
         return True
     finally:
         session.close()
 
 
-def _expected_s(cell: Cell, plan: Plan, result: dict[str, Any]) -> float:
-    """Return what a cell is likely to take: as long as the longest of its shape so far."""
+def _found(result: dict[str, Any]) -> dict[str, Any]:
+    return {**result["cells"], **result["studies"]}
+
+
+def _expected_s(entry: Entry, plan: Plan, result: dict[str, Any]) -> float:
+    """Return what an entry is likely to take: as long as the longest of its shape so far; studies are of one."""
+    shape = "study" if isinstance(entry, Study) else entry.shape
     taken = [
-        found["took_s"] for found in result["cells"].values() if found["shape"] == cell.shape and "took_s" in found
+        found["took_s"]
+        for found in _found(result).values()
+        if found.get("shape", "study") == shape and "took_s" in found
     ]
-    return max(taken, default=plan.expected_s[cell.shape])
+    return max(taken, default=plan.expected_s[shape])
+
+
+def _plan(chosen: argparse.Namespace) -> Plan:
+    return SHORT if chosen.short else Plan()
 
 
 def _session(device: str) -> Any:
@@ -133,8 +145,10 @@ def _session(device: str) -> Any:
 
     plugins = Plugins(found=[])
     meters = ["nvml"] if device == "cuda" else ["cpu_model"]
-    modules = [f"meters.{name}" for name in meters] + ["compressors.torchao"]
-    modules += [f"runtimes.{path.stem}" for path in sorted((ROOT / "plugins/greenllm_plugins/runtimes").glob("*.py"))]
+    modules = [f"meters.{name}" for name in meters]
+    for room in ("compressors", "runtimes"):
+        paths = sorted((ROOT / "plugins/greenllm_plugins" / room).glob("*.py"))
+        modules += [f"{room}.{path.stem}" for path in paths]
     for name in modules:
         module = importlib.import_module(f"greenllm_plugins.{name}")
         if any(member.startswith("greenllm_") for member in vars(module)):
@@ -155,6 +169,8 @@ def _free(device: str) -> None:
 def _told(found: dict[str, Any]) -> str:
     if "error" in found:
         return str(found["error"])
+    if "claim" in found:
+        return f"{found['took_s']:.0f} s\n{found['claim']}"
     texts = []
     for phase in ("prefill", "decode"):
         one = found[phase]

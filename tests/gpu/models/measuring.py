@@ -6,6 +6,8 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.compressor import Context
 from greenllm_kernel.compression.deployment import deploy
 from greenllm_kernel.compression.host import Host
+from greenllm_kernel.quantities import Energy
 
 SEED = 20260131
 LEVEL = 0.95
@@ -91,42 +94,63 @@ def made(cell: Cell, device: str, catalogue: Any) -> nn.Module:
     return converted
 
 
+@dataclass(frozen=True)
+class Window:
+    """A time in which tokens were made, together or in parts: how long, how many, and what it took; None: unknown."""
+
+    duration_s: float
+    tokens: int
+    energy: Energy | None
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], tokens: int) -> Window:
+        """Wait for the readings after these runs, in which so many tokens were made, and add them up."""
+        records = [run.settle(SETTLE_TIMEOUT_S) for run in runs]
+        energies = [record.gross for record in records if record.gross is not None]
+        energy = Energy.sum(energies) if len(energies) == len(records) else None
+        return cls(sum(record.duration_s for record in records), tokens, energy)
+
+
 def _windows(plan: Plan, session: Session, phase: str, tokens: int, once: Callable[[], object]) -> dict[str, Any]:
-    runs: list[tuple[Run, int]] = []
+    windows: list[Window] = []
     for _ in range(plan.windows):
         count, began = 0, time.monotonic()
         with measure(phase, stage="evaluate", session=session) as run:
             while count == 0 or time.monotonic() - began < plan.window_s:
                 once()
                 count += 1
-        runs.append((run, count * tokens))
-    return _summed(runs)
+        windows.append(Window.of([run], count * tokens))
+    return _summed(windows)
 
 
 def _decoding(plan: Plan, session: Session, cell: Cell, generate: Callable[[Callable[[], None]], object]) -> Any:
-    """Measure from the first new token on: what lies before it is prefill."""
-    runs: list[tuple[Run, int]] = []
-    tokens = cell.batch * (plan.new_tokens - 1)
+    """Measure decoding: again and again, until together it has lasted as long as a window."""
+    windows: list[Window] = []
     for _ in range(plan.windows):
-        opened: list[Any] = []
-        run: list[Run] = []
+        runs: list[Run] = []
+        while not runs or sum(run.record.duration_s for run in runs) < plan.window_s:
+            runs.append(_decoded(session, generate))
+        windows.append(Window.of(runs, len(runs) * cell.batch * (plan.new_tokens - 1)))
+    return _summed(windows)
 
-        def told(opened: list[Any] = opened, run: list[Run] = run) -> None:
-            if not opened:
-                opened.append(measure("decode", stage="evaluate", session=session))
-                run.append(opened[0].__enter__())
+
+def _decoded(session: Session, generate: Callable[[Callable[[], None]], object]) -> Run:
+    """Generate once, and measure from the first new token on: what lies before it is prefill."""
+    runs: list[Run] = []
+    with ExitStack() as opened:
+
+        def told() -> None:
+            if not runs:
+                runs.append(opened.enter_context(measure("decode", stage="evaluate", session=session)))
 
         generate(told)
-        opened[0].__exit__(None, None, None)
-        runs.append((run[0], tokens))
-    return _summed(runs)
+    return runs[0]
 
 
-def _summed(runs: Sequence[tuple[Run, int]]) -> dict[str, Any]:
-    records = [(run.settle(SETTLE_TIMEOUT_S), tokens) for run, tokens in runs]
-    known = [(record, tokens) for record, tokens in records if record.gross is not None]
-    per_token_j = [record.gross.value_j / tokens for record, tokens in known if record.gross is not None]
-    rates = [tokens / record.duration_s for record, tokens in records]
+def _summed(windows: Sequence[Window]) -> dict[str, Any]:
+    known = [(window.energy, window.tokens) for window in windows if window.energy is not None]
+    per_token_j = [energy.value_j / tokens for energy, tokens in known]
+    rates = [window.tokens / window.duration_s for window in windows]
     mean = statistics.fmean(per_token_j) if per_token_j else None
     half = (
         student_t(LEVEL, len(per_token_j) - 1) * statistics.stdev(per_token_j) / math.sqrt(len(per_token_j))
@@ -137,15 +161,15 @@ def _summed(runs: Sequence[tuple[Run, int]]) -> dict[str, Any]:
         "energy_j_per_token": mean,
         "interval_j_per_token": None if mean is None or half is None else [mean - half, mean + half],
         "tokens_per_s": statistics.median(rates),
-        "provenance": sorted({record.gross.provenance.value for record, _ in known if record.gross is not None}),
+        "provenance": sorted({energy.provenance.value for energy, _ in known}),
         "windows": [
             {
-                "duration_s": record.duration_s,
-                "tokens": tokens,
-                "energy_j": record.gross.value_j if record.gross else None,
-                "interval_j": list(record.gross.interval_j) if record.gross else None,
-                "repeatability_interval_j": list(record.gross.repeatability_interval_j) if record.gross else None,
+                "duration_s": window.duration_s,
+                "tokens": window.tokens,
+                "energy_j": window.energy.value_j if window.energy else None,
+                "interval_j": list(window.energy.interval_j) if window.energy else None,
+                "repeatability_interval_j": list(window.energy.repeatability_interval_j) if window.energy else None,
             }
-            for record, tokens in records
+            for window in windows
         ],
     }

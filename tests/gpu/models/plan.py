@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 WHOLE_S = 520.0
@@ -66,6 +66,25 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Study:
+    """A case study of the tutorials, with a published claim."""
+
+    name: str
+    notebook: str
+
+    def __str__(self) -> str:
+        return f"study of {self.name}"
+
+
+STUDIES: Mapping[str, Study] = {
+    "classification": Study("text classification", "06-text-classification.ipynb"),
+    "dialogue": Study("dialogue", "07-dialogue.ipynb"),
+}
+
+Entry = Cell | Study
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a cell is measured.
 
@@ -74,18 +93,37 @@ class Plan:
         new_tokens: generated after each.
         windows: of each phase; the spread between them gives the interval.
         window_s: a window lasts at least so long, s: some ticks of a slow counter.
-        expected_s: what one more cell is expected to take, by shape, with compiling, s.
+        expected_s: what one more cell is expected to take, by shape, with compiling, s; and a study.
     """
 
     prompt_tokens: int = 512
     new_tokens: int = 192
     windows: int = 4
     window_s: float = 1.5
-    expected_s: Mapping[str, float] = field(default_factory=lambda: {"8b": 75.0, "1b": 40.0, "tiny": 1.0})
+    expected_s: Mapping[str, float] = field(
+        default_factory=lambda: {"8b": 75.0, "1b": 40.0, "tiny": 1.0, "study": 60.0}
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return as JSON what a figure depends on: not what a cell is expected to take."""
+        return {name: value for name, value in asdict(self).items() if name != "expected_s"}
 
 
 SHORT = Plan(prompt_tokens=16, new_tokens=8, windows=2, window_s=0.1)
 """For the tests."""
+
+
+def entries(shapes: Sequence[str], forms: Sequence[str], batches: Sequence[int], studies: Sequence[str]) -> list[Entry]:
+    """Return all that is to be measured: the studies follow the first shape in all forms, at the first batch."""
+    measured: list[Entry] = list(cells(shapes, forms, batches))
+    measured[len(forms) : len(forms)] = [STUDIES[name] for name in studies]
+    return measured
+
+
+def left(wanted: Iterable[Entry], found: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
+    """Return what is to be measured yet: that of which nothing is known, then what has failed."""
+    rest = [entry for entry in wanted if "error" in found.get(str(entry), {"error": "not tried"})]
+    return sorted(rest, key=lambda entry: str(entry) in found)
 
 
 def cells(shapes: Sequence[str], forms: Sequence[str], batches: Sequence[int]) -> Iterator[Cell]:
