@@ -96,18 +96,14 @@ class Deployment:
             return self.deployed.logits(input_ids)
 
     def save(self, folder: str | Path) -> Path:
-        """Save it, so that :func:`load_deployed` gives it back; a former one there is replaced whole.
+        """Save it, so that :func:`load_deployed` gives it back; a former one there is replaced whole, nothing else is.
 
         Raises:
             DeploymentError: it cannot be saved there, and why. What was there is untouched.
         """
-        folder = Path(folder)
-        if folder.exists() and not folder.is_dir():
-            raise DeploymentError(f"{folder} is a file; name a folder")
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / FILE_NAME).exists():
-            raise DeploymentError(f"{folder} holds something else, and would be replaced: name another folder")
+        folder = Path(folder).expanduser()
         try:
-            with replaced(folder) as new:
+            with replaced(folder, FILE_NAME) as new:
                 self.deployed.save(new)
                 files = {path.name: described_file(path) for path in sorted(new.iterdir())}
                 (new / FILE_NAME).write_text(json.dumps(self._to_dict(files), indent=2) + "\n", encoding="utf-8")

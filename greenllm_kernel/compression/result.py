@@ -137,7 +137,7 @@ class CompressionResult:
         """Save the model as a Hugging Face folder with ``greenllm.json``; a former one there is replaced whole.
 
         Args:
-            folder: where; what is there stays until the new one is complete.
+            folder: where; a former one stays until the new one is complete. One that holds anything else is refused.
             tokenizer: of transformers, saved beside the model.
 
         Raises:
@@ -146,7 +146,7 @@ class CompressionResult:
         from greenllm_kernel.compression.folder.save import save_model
 
         made = {key: value for key, value in self.to_dict().items() if key != "steps"}
-        return save_model(self.model, self.steps, made, Path(folder), tokenizer)
+        return save_model(self.model, self.steps, made, Path(folder).expanduser(), tokenizer)
 
     def judged(self, figures: Mapping[str, float | None]) -> Sequence[TargetOutcome]:
         """Return what became of the targets with further figures.

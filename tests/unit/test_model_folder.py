@@ -80,12 +80,41 @@ def test_what_is_no_model_is_not_replaced(small, tmp_path):
     (tmp_path / "thesis" / "chapter.tex").write_text("much work")
     (tmp_path / "file").write_text("text")
 
-    with pytest.raises(ModelFolderError, match="holds something that is no model"):
+    with pytest.raises(ModelFolderError, match="thesis holds something that was not saved so .* name another folder"):
         small.save(tmp_path / "thesis")
     with pytest.raises(ModelFolderError, match="is a file; name a folder"):
         small.save(tmp_path / "file")
 
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "much work"
+
+
+def test_a_folder_of_a_trainer_is_not_replaced_though_it_holds_a_model(small, tmp_path):
+    out = tmp_path / "out"
+    llama(num_hidden_layers=1).save_pretrained(out)
+    with pytest.raises(ModelFolderError, match=f"it has no {FILE_NAME}"):
+        small.save(out)
+
+    for path in out.iterdir():
+        path.unlink()
+    small.save(out)
+    checkpoint = out / "checkpoint-500"
+    checkpoint.mkdir()
+    (checkpoint / "optimizer.pt").write_text("hours")
+    with pytest.raises(ModelFolderError, match="holds a folder that was not saved with it .checkpoint-500."):
+        small.save(out)
+
+    assert (checkpoint / "optimizer.pt").read_text() == "hours" and is_model(out, small)
+
+
+def test_the_home_folder_s_sign_is_the_same_folder_to_all(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "models" / "many").mkdir(parents=True)
+    with pytest.raises(ModelFolderError, match="models holds something that was not saved so"):
+        small.save("~/models")
+
+    assert small.save("~/small") == tmp_path / "small"
+    assert is_model("~/small", small)
+    assert {path.name for path in tmp_path.iterdir()} == {"models", "small"} and (tmp_path / "models/many").is_dir()
 
 
 def test_what_cannot_be_written_leaves_the_former_model(small, packed, tmp_path, monkeypatch):

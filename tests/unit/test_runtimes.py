@@ -184,11 +184,14 @@ def test_saving_that_fails_leaves_what_was_there(session, tmp_path, monkeypatch)
             deployed.save(folder)
         (tmp_path / "other").mkdir()
         (tmp_path / "other" / "thesis.tex").touch()
-        with pytest.raises(DeploymentError, match="holds something else"):
-            deployed.save(tmp_path / "other")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for other in (tmp_path / "other", "~/other"):
+            with pytest.raises(DeploymentError, match="other holds something that was not saved so"):
+                deployed.save(other)
 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert {path.name for path in tmp_path.iterdir()} == {"saved", "other"}
+    assert (tmp_path / "other" / "thesis.tex").exists()
 
 
 @pytest.mark.parametrize("runtime", OTHERS)

@@ -12,19 +12,27 @@ from pathlib import Path
 
 import psutil
 
+from greenllm_kernel.errors import ModelFolderError
+
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
+def replaced(folder: Path, mark: str) -> Iterator[Path]:
     """Give an empty folder to write into; at the end it takes the place of ``folder``.
 
     What was written reaches the disk first. Then the former folder steps aside under another name and the new one
     takes its own; a process killed between the two leaves it aside, and :func:`settled` brings it back. An exception
     leaves ``folder`` as it was.
 
+    Args:
+        folder: where.
+        mark: the file by which a folder is known as one that was written so; no other is replaced.
+
     Raises:
+        ModelFolderError: what is there may not be replaced.
         OSError: it cannot be written there.
     """
     folder = settled(folder)
+    _check_replaceable(folder, mark)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _clear_up(folder)
     new = Path(tempfile.mkdtemp(prefix=f"{_prefix(folder)}{socket.gethostname()}-{os.getpid()}-", dir=folder.parent))
@@ -55,6 +63,23 @@ def settled(folder: Path) -> Path:
         else:
             aside.rename(folder)
     return folder
+
+
+def _check_replaceable(folder: Path, mark: str) -> None:
+    """See that nothing is lost with a folder: it is not there, empty, or of our making, with our files alone.
+
+    A ``config.json`` is no sign of that: folders of transformers' trainers have one, beside checkpoints of hours. Nor
+    is the mark alone: whoever trained in a folder of ours has checkpoints there, in folders, of which we make none.
+    """
+    remedy = "replacing it would delete that: name another folder, or empty this one"
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ModelFolderError(f"{folder} is a file; name a folder")
+    if any(folder.iterdir()) and not (folder / mark).is_file():
+        raise ModelFolderError(f"{folder} holds something that was not saved so (it has no {mark}), and {remedy}")
+    if inside := sorted(path.name for path in folder.iterdir() if path.is_dir()):
+        raise ModelFolderError(f"{folder} holds a folder that was not saved with it ({inside[0]}), and {remedy}")
 
 
 def _aside(folder: Path) -> Path:

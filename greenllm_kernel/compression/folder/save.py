@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from greenllm_kernel.compression.folder.manifest import (
-    CONFIG_FILE,
+    FILE_NAME,
     OWN_WEIGHTS,
     STANDARD_WEIGHTS,
     Manifest,
@@ -46,13 +46,12 @@ def save_model(
         raise ModelFolderError(
             f"{type(model).__name__} is no class of transformers: whoever loads the folder would not have it"
         )
-    _check_target(folder)
     plain = plain_tensors(model)
     packed = _stand_ins(model, steps, plain)
     tensors = _with_stand_ins(plain, packed)
     weights = STANDARD_WEIGHTS if not packed and _is_standard(model, plain) else OWN_WEIGHTS
     try:
-        with replaced(folder) as new:
+        with replaced(folder, FILE_NAME) as new:
             _write_config(model, new)
             contiguous = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
             save_file(contiguous, new / weights, metadata={"format": "pt"})
@@ -102,13 +101,6 @@ def _owners(stand_ins: Iterable[str], plain: PlainTensors) -> set[str]:
     parts = (name.split(".") for name in stand_ins)
     starts = {".".join(part[:length]) for part in parts for length in range(1, len(part))}
     return starts & plain.tensors.keys()
-
-
-def _check_target(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ModelFolderError(f"{folder} is a file; name a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG_FILE).exists():
-        raise ModelFolderError(f"{folder} holds something that is no model, and would be replaced: name another folder")
 
 
 def _is_standard(model: nn.Module, plain: PlainTensors) -> bool:
