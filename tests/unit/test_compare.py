@@ -24,6 +24,7 @@ from greenllm_kernel import Contender, compare, compress
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.comparison.compare import ComparisonInterrupted, Progress
+from greenllm_kernel.compression.comparison.contender import entrants
 from greenllm_kernel.compression.comparison.memory import peak_growth_bytes
 from greenllm_kernel.compression.comparison.verdict import Outcome
 from greenllm_kernel.compression.compressor import Refusal
@@ -419,6 +420,30 @@ def test_what_earlier_recipes_took_has_to_be_paid_back_too(session, tmp_path):
     spent_j = [contender.compressing.value_j for contender in found.contenders[1:]]
     latest_j = [result.steps[1].record.gross.value_j for result in (second, second, third)]
     assert spent_j == pytest.approx([first_j + step_j for step_j in latest_j])
+
+
+@pytest.mark.parametrize("recipe", ["- int8_dynamic", "- shared_weights: {bits: 3, embedding_bits: 3}"])
+def test_the_file_of_a_packed_model_is_told_in_whatever_form_it_is_given(recipe, session, tmp_path):
+    model = llama()
+    result = compress(model, recipe, session=session)
+    folder = result.save(tmp_path / "small")
+
+    base, *packed = entrants([model, result, result.model, folder], "eager", session)
+
+    (told,) = {entrant.file_bytes for entrant in packed}
+    (file,) = folder.glob("*.safetensors")
+    names = int.from_bytes(file.read_bytes()[:8], "little") + 8
+    assert told == file.stat().st_size - names < 0.5 * base.file_bytes
+
+
+def test_a_file_that_would_not_be_ours_has_no_size_and_saves_nothing(session):
+    packed = torch.ao.quantization.quantize_dynamic(llama(), {torch.nn.Linear})
+
+    result = compare(llama(), packed, session=session, **QUICK)
+
+    assert result.contenders[1].file_bytes is None and result.contenders[1].memory_bytes > 0
+    assert result.to_dict()["contenders"][1]["file_bytes"] is None and str(result)
+    assert {verdict.outcome for verdict in result.verdicts} != {Outcome.STORAGE_ONLY}
 
 
 def test_the_result_prints_and_saves_itself(session, tmp_path):

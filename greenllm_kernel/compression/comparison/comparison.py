@@ -31,7 +31,7 @@ class Compared:
         steps: of compression that it has gone through.
         parameters: how many it has.
         nonzero: how many of them are not 0.
-        file_bytes: of its weights as they are saved, or in the form of its runtime.
+        file_bytes: of its weights as they are saved, or in the form of its runtime; None where that cannot be told.
         memory_bytes: of its weights as they run.
         compressing: energy that compressing it took, J; None where it was not compressed, or that is not known.
         text: how well it foretells the texts; None where there were none.
@@ -46,7 +46,7 @@ class Compared:
     steps: Sequence[str]
     parameters: int
     nonzero: int
-    file_bytes: int
+    file_bytes: int | None
     memory_bytes: int
     compressing: Energy | None = None
     text: TextQuality | None = None

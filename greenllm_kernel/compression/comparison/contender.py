@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +14,14 @@ from torch import nn
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.catalogue import Catalogue
 from greenllm_kernel.compression.folder.load import applied_steps, load_model
+from greenllm_kernel.compression.folder.save import weights_bytes
 from greenllm_kernel.compression.result import AppliedStep, CompressionResult
 from greenllm_kernel.compression.runtime import Runtime
 from greenllm_kernel.compression.runtimes import Runtimes, written
 from greenllm_kernel.compression.targets import Target
-from greenllm_kernel.compression.tensors import leaves, parameter_counts, plain_tensors, size_bytes
-from greenllm_kernel.errors import ComparisonError, GreenLLMError
+from greenllm_kernel.compression.tensors import is_plain, leaves, packed_weights, parameter_counts, size_bytes
+from greenllm_kernel.errors import ComparisonError
+from greenllm_kernel.plugins import described
 from greenllm_kernel.quantities import Energy
 
 IN_TORCH = ("eager", "compiled")
@@ -52,7 +53,7 @@ class Entrant:
         runtime: with its settings.
         steps: of compression that it has gone through, as recipes have them.
         compressing: energy that compressing it took, J; None where it was not compressed, or that is not known.
-        file_bytes: of its weights as they are saved.
+        file_bytes: of its weights as they are saved; None where that cannot be told.
         targets: of the recipe that it was compressed by.
     """
 
@@ -61,7 +62,7 @@ class Entrant:
     runtime: Runtime
     steps: Sequence[str]
     compressing: Energy | None
-    file_bytes: int
+    file_bytes: int | None
     targets: Sequence[Target] = ()
 
     @property
@@ -115,7 +116,7 @@ def entrants(given: Sequence[Any], runtime: Any, session: Session) -> Sequence[E
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ComparisonError(f"two contenders are called {twice[0]!r}: give each a name by Contender(name, model)")
     chosen = [runtimes.chosen(runtime if each.runtime is None else each.runtime) for each in named]
-    return [_entrant(each, how, catalogue) for each, how in zip(named, chosen, strict=True)]
+    return [_entrant(each, how, catalogue, session.warn) for each, how in zip(named, chosen, strict=True)]
 
 
 def _named(given: Any, number: int) -> Contender:
@@ -152,21 +153,28 @@ def _model_or_refused(model: Any) -> Any:
     return model
 
 
-def _entrant(contender: Contender, runtime: Runtime, catalogue: Catalogue) -> Entrant:
+def _entrant(
+    contender: Contender, runtime: Runtime, catalogue: Catalogue, warn: Callable[[str], object]
+) -> Entrant:
     given = contender.model
+    targets: Sequence[Target] = ()
     if isinstance(given, str | Path):
         model = load_model(given, catalogue=catalogue)
-        file_bytes = _weights_bytes(Path(given))
+        steps = applied_steps(model)
     elif isinstance(given, CompressionResult):
-        model = given.model
-        file_bytes = _bytes_when_saved(given)
+        model, steps = given.model, given.steps
+        targets = [outcome.target for outcome in given.targets]
     else:
-        model = given
-        file_bytes = _plain_bytes(model)
-    steps = given.steps if isinstance(given, CompressionResult) else applied_steps(model)
-    targets = [outcome.target for outcome in given.targets] if isinstance(given, CompressionResult) else []
-    texts = [str(applied.step) for applied in steps]
-    return Entrant(contender.name, model, runtime, texts, _compressing(steps), file_bytes, targets)
+        model, steps = given, applied_steps(given)
+    return Entrant(
+        name=contender.name,
+        model=model,
+        runtime=runtime,
+        steps=[str(applied.step) for applied in steps],
+        compressing=_compressing(steps),
+        file_bytes=_file_bytes(contender.name, model, steps, warn),
+        targets=targets,
+    )
 
 
 def _compressing(steps: Sequence[AppliedStep]) -> Energy | None:
@@ -175,22 +183,16 @@ def _compressing(steps: Sequence[AppliedStep]) -> Energy | None:
     return Energy.sum(known) if len(known) == len(steps) else None
 
 
-def _bytes_when_saved(result: CompressionResult) -> int:
+def _file_bytes(
+    name: str, model: nn.Module, steps: Sequence[AppliedStep], warn: Callable[[str], object]
+) -> int | None:
+    """Return how large the file with a model's weights is as we save it; None where somebody else has packed them."""
+    if not steps and not all(map(is_plain, model.parameters())):
+        return None
+    if not steps and next(packed_weights(model), None) is not None:
+        return None
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            return _weights_bytes(result.save(Path(folder) / "model"))
-    except (GreenLLMError, OSError):
-        return _plain_bytes(result.model)
-
-
-def _weights_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-
-
-def _plain_bytes(model: nn.Module) -> int:
-    plain = _nbytes(plain_tensors(model).tensors.values())
-    return max(plain, size_bytes(model)) if plain == 0 else plain
-
-
-def _nbytes(tensors: Iterable[Any]) -> int:
-    return sum(tensor.nbytes for tensor in tensors)
+        return weights_bytes(model, steps)
+    except Exception as error:
+        warn(f"{name}: how large a file of it would be cannot be told: {described(error)}")
+        return None

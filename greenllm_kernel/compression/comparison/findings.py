@@ -124,7 +124,7 @@ class Findings:
                     provenances.get((name, phase, batch), Provenance.UNAVAILABLE)
                     for name in (baseline.name, contender.name)
                 ),
-                is_smaller=contender.file_bytes < (1 - LEAST_CHANGE) * baseline.file_bytes,
+                is_smaller=_is_smaller(contender, baseline),
                 is_same_work=self._same_work[contender.name],
                 gap=contender.failure or self._gaps.get((contender.name, phase, batch), ""),
             )
@@ -206,6 +206,13 @@ class Findings:
             targets=entrant.targets,
             failure=failure,
         )
+
+
+def _is_smaller(contender: Compared, baseline: Compared) -> bool:
+    """Tell whether a contender's file is clearly smaller, as far as both are known."""
+    if contender.file_bytes is None or baseline.file_bytes is None:
+        return False
+    return contender.file_bytes < (1 - LEAST_CHANGE) * baseline.file_bytes
 
 
 def _latency_s(phase: str, shots: Sequence[Shot]) -> float | None:

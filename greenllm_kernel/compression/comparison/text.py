@@ -69,7 +69,7 @@ def contender_row(contender: Compared) -> Sequence[str]:
         contender.name,
         contender.runtime,
         size.parameters_text,
-        bytes_text(contender.file_bytes),
+        bytes_text(contender.file_bytes) if contender.file_bytes is not None else "",
         bytes_text(contender.memory_bytes),
         quantity_text(text.bits_per_byte, text.interval_bits, ((1.0, ""),)) if text else "",
         f"{text.perplexity:.4g}" if text else "",
