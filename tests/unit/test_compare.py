@@ -23,7 +23,7 @@ from driven import gpu
 from greenllm_kernel import Contender, compare, compress
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.accounting.session import Session
-from greenllm_kernel.compression.comparison.compare import ComparisonInterrupted, Progress
+from greenllm_kernel.compression.comparison.compare import BaselineError, ComparisonInterrupted, Progress
 from greenllm_kernel.compression.comparison.contender import entrants
 from greenllm_kernel.compression.comparison.memory import peak_growth_bytes
 from greenllm_kernel.compression.comparison.verdict import Outcome
@@ -87,6 +87,7 @@ class SimulatedConfig:
     prefill_s: float = 0.004
     token_s: float = 0.002
     fails_after: int = -1
+    fails_at_batch: int = 0
     how: str = ""
 
 
@@ -103,7 +104,8 @@ class SimulatedDeployed(Deployed):
 
     def generate(self, input_ids, new_tokens, on_token):
         self.calls += 1
-        if self.calls == self.config.fails_after:
+        is_batch = self.config.fails_at_batch in (0, input_ids.shape[0])
+        if is_batch and self.calls == self.config.fails_after:
             raise RuntimeError("out of memory, says the driver")
         for number in range(new_tokens):
             config = self.config
@@ -317,6 +319,7 @@ def test_a_contender_that_fails_says_why_and_the_others_go_on(session):
     result = compare(
         simulated("base"),
         simulated("late", fails_after=12),
+        simulated("early", fails_after=2),
         simulated("no", how="no"),
         simulated("refused", how="refuse"),
         simulated("good"),
@@ -326,7 +329,7 @@ def test_a_contender_that_fails_says_why_and_the_others_go_on(session):
 
     failures = {contender.name: contender.failure for contender in result.contenders}
     assert failures["base"] == failures["good"] == ""
-    assert "out of memory, says the driver" in failures["late"]
+    assert "out of memory, says the driver" in failures["late"] and failures["early"] == failures["late"]
     assert "it does not start" in failures["no"]
     assert "it has no such part" in failures["refused"]
     assert result.cell("good", "generate", 1).trials == 4
@@ -335,9 +338,39 @@ def test_a_contender_that_fails_says_why_and_the_others_go_on(session):
     assert "late: " in str(result)
 
 
+def test_what_fails_at_one_batch_is_compared_at_the_others(session):
+    fails = {"fails_after": 12, "fails_at_batch": 2}
+
+    result = compare(simulated("base"), simulated("large", **fails), batch=(1, 2, 4), session=session, **QUICK)
+
+    failed = result.contenders[1].failure
+    assert failed.startswith("batch 2: ") and "out of memory, says the driver" in failed and "batch 4" not in failed
+    by_batch = {batch: result.verdict("large", "generate", batch) for batch in (1, 2, 4)}
+    assert [by_batch[batch].pairs for batch in (1, 2, 4)] == [4, 0, 4]
+    assert "out of memory" in by_batch[2].gap and not by_batch[1].gap and not by_batch[4].gap
+
+
+def test_a_baseline_that_fails_at_a_later_batch_leaves_what_was_found_at_the_earlier(measured):
+    session, recorder = measured
+    observer = Observer()
+    session.plugins.register(observer, "another observer")
+    fails = {"fails_after": 12, "fails_at_batch": 2}
+
+    with pytest.raises(BaselineError, match="base, the baseline, failed at batch 2: .*out of memory") as raised:
+        compare(simulated("base", **fails), simulated("good"), batch=(1, 2), session=session, **QUICK)
+
+    result = raised.value.comparison
+    assert result.status is Status.ERROR and "ended by an error" in str(result)
+    first, second = (result.verdict("good", "generate", batch) for batch in (1, 2))
+    assert first.pairs == 4 and not first.gap
+    assert second.pairs == 0 and second.gap.startswith("base failed: ")
+    assert observer.told == [result.to_dict()]
+
+
 def test_a_baseline_that_fails_ends_it_with_its_reason(session):
-    with pytest.raises(ComparisonError, match="base, the baseline, failed: .*out of memory, says the driver"):
+    with pytest.raises(BaselineError, match="base, the baseline, failed at batch 1: .*out of memory") as raised:
         compare(simulated("base", fails_after=5), simulated("good"), session=session, **QUICK)
+    assert raised.value.comparison is None
     with pytest.raises(ComparisonError, match="nothing was run:\n- base: simulated.* it has no such part"):
         compare(simulated("base", how="refuse"), simulated("good"), session=session, **QUICK)
     with pytest.raises(ComparisonError, match="nothing was run:\n- other: "):

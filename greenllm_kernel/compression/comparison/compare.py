@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +77,19 @@ class ComparisonInterrupted(KeyboardInterrupt):
         self.comparison = comparison
 
 
+class BaselineError(ComparisonError):
+    """The baseline failed, and with it the comparison.
+
+    Args:
+        message: what happened.
+
+    Attributes:
+        comparison: what was known by then; None where no batch had been measured to its end.
+    """
+
+    comparison: Comparison | None = None
+
+
 def compare(
     baseline: Any,
     *others: Any,
@@ -101,8 +114,8 @@ def compare(
 
     Each contender is a model of transformers, the folder of one, a result of :func:`compress`, or a
     :class:`Contender` with a name and a runtime of its own. They are deployed side by side, and their trials are
-    interleaved at random in mirrored orders, so that drift cancels. A contender that fails says why, and the others go
-    on. Models that generate are compared by tokens, with prefill and decode apart; classifiers of texts by requests.
+    interleaved at random in mirrored orders, so that drift cancels. A contender that fails at a batch says why, and the
+    others go on, and so does it at the other batches. Models that generate are compared by tokens, with prefill and decode apart; classifiers of texts by requests.
 
     Args:
         baseline: what the others are compared with.
@@ -126,7 +139,8 @@ def compare(
         seed: of the random tokens and of the order of trials.
 
     Raises:
-        ComparisonError: something cannot be used, and nothing was run; or the baseline failed.
+        BaselineError: a ComparisonError that has what was known of the batches before the one the baseline failed at.
+        ComparisonError: something cannot be used, and nothing was run.
         ComparisonInterrupted: a KeyboardInterrupt that has what was known by then.
         DeploymentError: there is no such runtime.
         ModelFolderError: a folder cannot be loaded.
@@ -177,6 +191,7 @@ class Comparing:
         self._findings = Findings(self._entrants, asked)
         self._evaluated: dict[str, Evaluated] = {}
         self._failures = self._refused()
+        self._finished = 0
         self._run: Run | None = None
 
     def run(self) -> Comparison:
@@ -186,10 +201,15 @@ class Comparing:
             with measure("compare", stage=STAGE, session=self._session) as self._run:
                 for number, batch in enumerate(self._asked.batches):
                     self._at_batch(batch, number)
+                    self._finished += 1
         except KeyboardInterrupt as interrupt:
             if self._run is None:
                 raise
             raise ComparisonInterrupted(self.result(Status.INTERRUPTED)) from interrupt
+        except BaselineError as error:
+            if self._finished:
+                error.comparison = self.result(Status.ERROR)
+            raise
         return self.result()
 
     def result(self, status: Status = Status.OK) -> Comparison:
@@ -206,18 +226,21 @@ class Comparing:
         with ExitStack() as deployed:
             works: dict[str, Work] = {}
             plans: dict[str, TrialPlan] = {}
-            for entrant in self._at_work():
+            for entrant in self._entrants:
+                if (entrant.name, batch) in self._failures:
+                    continue
                 self._say(entrant, number, 0, "deploying")
-                with self._failing(entrant):
-                    works[entrant.name] = self._deployed(entrant, batch, number, deployed)
-                    plans[entrant.name] = self._warmed_up(entrant, works[entrant.name], batch, number)
+                with self._failing(entrant, batch):
+                    work = self._deployed(entrant, batch, number, deployed)
+                    plans[entrant.name] = self._warmed_up(entrant, work, batch, number)
+                    works[entrant.name] = work
             if len(works) > 1:
                 self._trials(works, plans, batch, number)
 
     def _deployed(self, entrant: Entrant, batch: int, number: int, stack: ExitStack) -> Work:
         asked = self._asked
         if not entrant.is_causal:
-            if number == 0:
+            if entrant.name not in self._evaluated:
                 self._evaluated[entrant.name] = evaluate(entrant, None, asked)
             return Answering(entrant.model, asked.inputs(batch, entrant))
         deployment = deploy(
@@ -229,7 +252,7 @@ class Comparing:
             session=self._session,
         )
         stack.callback(self._close, entrant, deployment.close)
-        if number == 0:
+        if entrant.name not in self._evaluated:
             self._say(entrant, number, 0, "telling its quality")
             with measure(f"compare: quality of {entrant.name}", stage=STAGE, session=self._session):
                 self._evaluated[entrant.name] = evaluate(entrant, deployment, asked)
@@ -258,41 +281,39 @@ class Comparing:
                 if name in undecided or name == names[0]:
                     self._say(named[name], number, made, "measuring")
                     time.sleep(self._asked.cool_down_s)
-                    with self._failing(named[name]):
+                    with self._failing(named[name], batch):
                         trial = Trial.make(works[name], plans[name], f"compare: {name}, batch {batch}", self._session)
                         self._findings.add(name, batch, made, trial)
-                undecided -= {*self._failures}
+                undecided -= {failed for failed, at in self._failures if at == batch}
             if made in due:
                 self._findings.settle(SETTLE_TIMEOUT_S)
                 undecided = {name for name in undecided if not self._findings.look(name, batch, due[made])}
             if not undecided:
                 return
 
-    def _refused(self) -> dict[str, str]:
-        """Return, by name, the contenders that cannot be deployed here, and why.
+    def _refused(self) -> dict[tuple[str, int], str]:
+        """Return, by name and batch, the contenders that cannot be deployed here, and why.
 
         Raises:
-            ComparisonError: the baseline is among them, or all others are.
+            ComparisonError: the baseline is among them, or all others are at each batch.
         """
-        shape = Shape(max(self._asked.batches), self._asked.prompt_tokens, self._asked.new_tokens)
+        asked = self._asked
         failures = {}
-        for entrant in self._entrants:
-            if entrant.is_causal:
-                refusals = [str(one) for one in refusals_of(entrant.model, entrant.runtime, shape, self._host)]
-                if refusals:
-                    failures[entrant.name] = f"{entrant.runtime_text} cannot be used here: {'; '.join(refusals)}"
-        names = [entrant.name for entrant in self._entrants]
-        if names[0] in failures or failures.keys() >= set(names[1:]):
-            reasons = "\n".join(f"- {name}: {reason}" for name, reason in failures.items())
-            raise ComparisonError(f"this cannot be compared here; nothing was run:\n{reasons}")
+        for batch in asked.batches:
+            shape = Shape(batch, asked.prompt_tokens, asked.new_tokens)
+            for entrant in self._entrants:
+                refusals = refusals_of(entrant.model, entrant.runtime, shape, self._host) if entrant.is_causal else ()
+                if reasons := "; ".join(map(str, refusals)):
+                    failures[entrant.name, batch] = f"{entrant.runtime_text} cannot be used here: {reasons}"
+        baseline, *others = (entrant.name for entrant in self._entrants)
+        is_baseline_refused = any(name == baseline for name, _ in failures)
+        if is_baseline_refused or all((name, batch) in failures for name in others for batch in asked.batches):
+            told = dict.fromkeys(f"- {name}: {reason}" for (name, _), reason in failures.items())
+            raise ComparisonError("this cannot be compared here; nothing was run:\n" + "\n".join(told))
         return failures
 
-    def _at_work(self) -> Iterator[Entrant]:
-        return (entrant for entrant in self._entrants if entrant.name not in self._failures)
-
-    def _failing(self, entrant: Entrant) -> _Failing:
-        is_baseline = entrant is self._entrants[0]
-        return _Failing(entrant.name, None if is_baseline else self._failures)
+    def _failing(self, entrant: Entrant, batch: int) -> _Failing:
+        return _Failing(entrant.name, batch, self._failures, is_baseline=entrant is self._entrants[0])
 
     def _close(self, entrant: Entrant, close: Callable[[], None]) -> None:
         try:
@@ -309,11 +330,13 @@ class Comparing:
 
 
 class _Failing:
-    """Takes note of what a contender fails with; of the baseline it is an error, for nothing is left to compare."""
+    """Takes note of what a contender fails with at a batch; of the baseline it is an error besides: that ends it all."""
 
-    def __init__(self, name: str, failures: dict[str, str] | None) -> None:
+    def __init__(self, name: str, batch: int, failures: dict[tuple[str, int], str], is_baseline: bool) -> None:
         self._name = name
+        self._batch = batch
         self._failures = failures
+        self._is_baseline = is_baseline
 
     def __enter__(self) -> None:
         pass
@@ -321,7 +344,8 @@ class _Failing:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool:
         if not isinstance(error, Exception):
             return False
-        if self._failures is None:
-            raise ComparisonError(f"{self._name}, the baseline, failed: {described(error)}") from error
-        self._failures[self._name] = described(error)
+        self._failures[self._name, self._batch] = described(error)
+        if self._is_baseline:
+            where = f"{self._name}, the baseline, failed at batch {self._batch}"
+            raise BaselineError(f"{where}: {described(error)}") from error
         return True

@@ -38,7 +38,7 @@ class Compared:
         accuracy: at the task; None where there was none.
         harness: by task of lm-eval, its metrics.
         targets: of the recipe that it was compressed by.
-        failure: why it could not be compared, or not to the end; empty where it could.
+        failure: why it could not be compared, or not at each batch; empty where it could.
     """
 
     name: str
@@ -163,7 +163,7 @@ class Comparison:
         seed: of the prompts and of the order of trials.
         record: of all of it, from the first deployment on: what comparing took.
         host: on which it was made.
-        status: ok, or interrupted, where less was measured than was asked for.
+        status: ok; or interrupted, or an error of the baseline's, where less was measured than was asked for.
     """
 
     contenders: Sequence[Compared]

@@ -29,6 +29,9 @@ from greenllm_kernel.quantities import Energy, Interval, Provenance
 
 LATENCY_QUANTILE = 0.99
 
+Failures = Mapping[tuple[str, int], str]
+"""By contender and batch, why it could not be compared there."""
+
 
 class Findings:
     """Takes in trials, and says what they show.
@@ -80,14 +83,14 @@ class Findings:
     def comparison(
         self,
         evaluated: Mapping[str, Evaluated],
-        failures: Mapping[str, str],
+        failures: Failures,
         record: Record,
         host: Host,
         status: Status,
     ) -> Comparison:
-        """Return all of it."""
+        """Return all of it. A failure takes the word from a contender at its own batch alone."""
         contenders = [
-            self._compared(entrant, evaluated.get(entrant.name, Evaluated()), failures.get(entrant.name, ""))
+            self._compared(entrant, evaluated.get(entrant.name, Evaluated()), self._failure(entrant.name, failures))
             for entrant in self._entrants
         ]
         cells = [
@@ -100,7 +103,7 @@ class Findings:
         return Comparison(
             contenders=contenders,
             cells=cells,
-            verdicts=verdicts_of(self._family(contenders, cells)),
+            verdicts=verdicts_of(self._family(contenders, cells, failures)),
             batches=self._asked.batches,
             prompt_tokens=self._asked.prompt_tokens,
             new_tokens=self._asked.new_tokens if self._entrants[0].is_causal else 0,
@@ -111,27 +114,39 @@ class Findings:
             status=status,
         )
 
-    def _family(self, contenders: Sequence[Compared], cells: Sequence[Cell]) -> Sequence[Evidence]:
+    def _family(
+        self, contenders: Sequence[Compared], cells: Sequence[Cell], failures: Failures
+    ) -> Sequence[Evidence]:
         provenances = {(cell.contender, cell.phase, cell.batch): cell.provenance for cell in cells}
         baseline = contenders[0]
-        return [
-            Evidence(
-                contender=contender.name,
-                phase=phase,
-                batch=batch,
-                looked=() if contender.failure else self._looked.get((contender.name, phase, batch), ()),
-                provenance=Provenance.weakest(
-                    provenances.get((name, phase, batch), Provenance.UNAVAILABLE)
-                    for name in (baseline.name, contender.name)
-                ),
-                is_smaller=_is_smaller(contender, baseline),
-                is_same_work=self._same_work[contender.name],
-                gap=contender.failure or self._gaps.get((contender.name, phase, batch), ""),
-            )
-            for batch in self._asked.batches
-            for contender in contenders[1:]
-            for phase in self._phases
-        ]
+        family = []
+        for batch in self._asked.batches:
+            of_baseline = f"{baseline.name} failed: {why}" if (why := failures.get((baseline.name, batch))) else ""
+            for contender in contenders[1:]:
+                failure = failures.get((contender.name, batch)) or of_baseline
+                for phase in self._phases:
+                    key = contender.name, phase, batch
+                    family.append(
+                        Evidence(
+                            *key,
+                            looked=() if failure else self._looked.get(key, ()),
+                            provenance=Provenance.weakest(
+                                provenances.get((name, phase, batch), Provenance.UNAVAILABLE)
+                                for name in (baseline.name, contender.name)
+                            ),
+                            is_smaller=_is_smaller(contender, baseline),
+                            is_same_work=self._same_work[contender.name],
+                            gap=failure or self._gaps.get(key, ""),
+                        )
+                    )
+        return family
+
+    def _failure(self, name: str, failures: Failures) -> str:
+        """Return why a contender could not be compared, or at which batches; empty where it could."""
+        mine = {batch: failures[name, batch] for batch in self._asked.batches if (name, batch) in failures}
+        if len(mine) == len(self._asked.batches) and len({*mine.values()}) == 1:
+            return next(iter(mine.values()))
+        return "; ".join(f"batch {batch}: {reason}" for batch, reason in mine.items())
 
     def _ratio(self, name: str, phase: str, batch: int, rounds: int) -> Ratio | None:
         """Return what the first rounds say; nothing, and why, where there is no energy to compare."""

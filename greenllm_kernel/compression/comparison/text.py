@@ -27,6 +27,8 @@ CELL_COLUMNS: Final = (
     *("Change", "Verdict"),
 )
 
+ENDED_EARLY: Final = {Status.INTERRUPTED: ", interrupted", Status.ERROR: ", ended by an error"}
+
 RATES = ((1.0, ""), (1e3, "k"), (1e6, "M"))
 
 
@@ -56,7 +58,7 @@ def headline(comparison: Comparison) -> str:
         if comparison.new_tokens
         else f"texts of {comparison.prompt_tokens} tokens"
     )
-    status = ", interrupted" if comparison.status is Status.INTERRUPTED else ""
+    status = ENDED_EARLY.get(comparison.status, "")
     took = f"{energy_text(comparison.record.gross)}, {duration_text(comparison.record.duration_s)}"
     return f"compared {count} models on {work}{status}: energy {comparison.provenance.value}; comparing took {took}"
 
