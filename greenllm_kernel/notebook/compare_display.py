@@ -118,7 +118,6 @@ def _provenance(comparison: Comparison) -> str:
     made = ", ".join(f"{name} {version}" for name, version in sorted(host.packages.items()))
     how = f"Energy {comparison.provenance.value}: {PROVENANCE_MEANING[comparison.provenance]}"
     trials = f"Interleaved trials, at most {comparison.pairs} pairs, seed {comparison.seed}"
-    took = (
-        f"comparing took {energy_text(record.gross)} on {record.host}, from {record.started_at:%Y-%m-%d %H:%M} UTC on"
-    )
+    where = f"{record.host}, on {comparison.baseline.device}"
+    took = f"comparing took {energy_text(record.gross)} on {where}, from {record.started_at:%Y-%m-%d %H:%M} UTC on"
     return f"{how}. {trials}; {took}. {made}"

@@ -455,6 +455,18 @@ def test_what_earlier_recipes_took_has_to_be_paid_back_too(session, tmp_path):
     assert spent_j == pytest.approx([first_j + step_j for step_j in latest_j])
 
 
+def test_folders_come_to_the_device_of_the_baseline_and_it_is_told(session, tmp_path):
+    llama(num_hidden_layers=1).save_pretrained(tmp_path / "small")
+
+    loaded = entrants([llama().to("meta"), tmp_path / "small"], "eager", session)
+    result = compare(llama(), tmp_path / "small", session=session, **QUICK)
+
+    assert [entrant.device for entrant in loaded] == ["meta", "meta"]
+    assert [contender["device"] for contender in result.to_dict()["contenders"]] == ["cpu", "cpu"]
+    alike = entrants([llama(), llama(), llama().to("meta")], "eager", session)
+    assert alike[0].operations == alike[1].operations != alike[2].operations
+
+
 @pytest.mark.parametrize("recipe", ["- int8_dynamic", "- shared_weights: {bits: 3, embedding_bits: 3}"])
 def test_the_file_of_a_packed_model_is_told_in_whatever_form_it_is_given(recipe, session, tmp_path):
     model = llama()
@@ -545,6 +557,12 @@ def test_contenders_that_cannot_be_compared_are_refused(session, tmp_path):
         llama(vocab_size=50),
     )
     refused(ComparisonError, "some of the contenders generate", llama(), bert())
+    refused(
+        ComparisonError,
+        r"on different devices \(baseline cpu, contender 1 meta\).*model.to\('cpu'\)",
+        llama(),
+        llama().to("meta"),
+    )
     refused(ComparisonError, "is a Linear", torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     refused(DeploymentError, "there is no runtime 'eagre'; did you mean 'eager'", llama(), llama(), runtime="eagre")
     refused(ModelFolderError, "there is no folder", llama(), tmp_path / "nowhere")

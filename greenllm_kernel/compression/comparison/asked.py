@@ -107,6 +107,13 @@ class Asked:
                 "labelled texts are a task for classifiers; for models that generate give a function of the deployed "
                 "model as task="
             )
+        devices = {entrant.name: entrant.device for entrant in entrants}
+        if len(set(devices.values())) > 1:
+            told = ", ".join(f"{name} {device}" for name, device in devices.items())
+            raise ComparisonError(
+                f"the contenders are on different devices ({told}), which would be compared in their place: move them "
+                f"to one, model.to({entrants[0].device!r})"
+            )
         vocabularies = {entrant.name: _vocabulary(entrant) for entrant in entrants}
         if len(set(vocabularies.values())) > 1:
             told = ", ".join(f"{name} {count}" for name, count in vocabularies.items())

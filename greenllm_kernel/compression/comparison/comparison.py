@@ -28,6 +28,7 @@ class Compared:
     Attributes:
         name: which no other has.
         runtime: how it was run, as it is written.
+        device: on which, as torch names it: the same for all.
         steps: of compression that it has gone through.
         parameters: how many it has.
         nonzero: how many of them are not 0.
@@ -43,6 +44,7 @@ class Compared:
 
     name: str
     runtime: str
+    device: str
     steps: Sequence[str]
     parameters: int
     nonzero: int
@@ -312,6 +314,7 @@ class Comparison:
         return {
             "name": contender.name,
             "runtime": contender.runtime,
+            "device": contender.device,
             "steps": list(contender.steps),
             "parameters": contender.parameters,
             "nonzero": contender.nonzero,

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from greenllm_kernel.accounting.session import Session
@@ -19,7 +20,14 @@ from greenllm_kernel.compression.result import AppliedStep, CompressionResult
 from greenllm_kernel.compression.runtime import Runtime
 from greenllm_kernel.compression.runtimes import Runtimes, written
 from greenllm_kernel.compression.targets import Target
-from greenllm_kernel.compression.tensors import is_plain, leaves, packed_weights, parameter_counts, size_bytes
+from greenllm_kernel.compression.tensors import (
+    device_of,
+    is_plain,
+    leaves,
+    packed_weights,
+    parameter_counts,
+    size_bytes,
+)
 from greenllm_kernel.errors import ComparisonError
 from greenllm_kernel.plugins import described
 from greenllm_kernel.quantities import Energy
@@ -80,6 +88,11 @@ class Entrant:
             and getattr(model, "main_input_name", "") == "input_ids"
         )
 
+    @property
+    def device(self) -> str:
+        """Where the model is, such as ``"cuda:0"``."""
+        return str(device_of(self.model))
+
     @cached_property
     def sizes(self) -> tuple[int, int, int]:
         """Parameters, those that are not 0, and bytes in memory."""
@@ -87,17 +100,17 @@ class Entrant:
 
     @cached_property
     def operations(self) -> tuple[object, ...]:
-        """What two contenders share that do the very same operations: runtime, layers, shapes and number formats."""
+        """What two contenders share that do the very same operations: device, runtime, layers, shapes, formats."""
         layers = tuple(type(module).__qualname__ for module in self.model.modules())
         tensors = tuple(
             (name, type(tensor).__name__, *((tuple(leaf.shape), leaf.dtype, leaf.layout) for leaf in leaves(tensor)))
             for name, tensor in (*self.model.named_parameters(), *self.model.named_buffers())
         )
-        return self.runtime_text, layers, tensors
+        return self.device, self.runtime_text, layers, tensors
 
 
 def entrants(given: Sequence[Any], runtime: Any, session: Session) -> Sequence[Entrant]:
-    """Return what was given to be compared, made ready.
+    """Return what was given to be compared, made ready. What is loaded from a folder goes to the baseline's device.
 
     Args:
         given: models, folders, results of compressing, or contenders; the first is the baseline.
@@ -116,7 +129,12 @@ def entrants(given: Sequence[Any], runtime: Any, session: Session) -> Sequence[E
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ComparisonError(f"two contenders are called {twice[0]!r}: give each a name by Contender(name, model)")
     chosen = [runtimes.chosen(runtime if each.runtime is None else each.runtime) for each in named]
-    return [_entrant(each, how, catalogue, session.warn) for each, how in zip(named, chosen, strict=True)]
+    found = [_entrant(each, how, catalogue, session.warn) for each, how in zip(named, chosen, strict=True)]
+    device = device_of(found[0].model)
+    for contender, entrant in zip(named, found, strict=True):
+        if isinstance(contender.model, str | Path) and device_of(entrant.model) != device:
+            _move(entrant, device)
+    return found
 
 
 def _named(given: Any, number: int) -> Contender:
@@ -181,6 +199,13 @@ def _compressing(steps: Sequence[AppliedStep]) -> Energy | None:
     """Return what all steps took together, in however many recipes; None where one of them is not known."""
     known = [applied.energy for applied in steps if applied.energy is not None]
     return Energy.sum(known) if len(known) == len(steps) else None
+
+
+def _move(entrant: Entrant, device: torch.device) -> None:
+    try:
+        entrant.model.to(device)
+    except (RuntimeError, NotImplementedError, ValueError) as error:
+        raise ComparisonError(f"{entrant.name} cannot be moved to {device}, where the baseline is: {error}") from error
 
 
 def _file_bytes(

@@ -209,6 +209,7 @@ class Findings:
         return Compared(
             name=entrant.name,
             runtime=entrant.runtime_text,
+            device=entrant.device,
             steps=entrant.steps,
             parameters=parameters,
             nonzero=nonzero,
