@@ -135,7 +135,7 @@ def figures_of(comparison: Comparison, contender: str, batch: int | None = None)
     """
     one = next(each for each in comparison.contenders if each.name == contender)
     cell = comparison.cell(contender, comparison.whole_phase, comparison.batches[0] if batch is None else batch)
-    text, before = one.text, comparison.baseline.text
+    change = comparison.text_change(one)
     return {
         "parameters": one.parameters,
         "file_bytes": one.file_bytes,
@@ -143,8 +143,8 @@ def figures_of(comparison: Comparison, contender: str, batch: int | None = None)
         "energy_j_per_token": cell.gross.value_j if cell and cell.gross else None,
         "latency_s": cell.latency_p99_s if cell else None,
         "first_token_s": cell.first_token_s if cell else None,
-        "bits_per_byte": text.bits_per_byte if text else None,
-        "bits_per_byte_change": text.bits_per_byte / before.bits_per_byte - 1 if text and before else None,
+        "bits_per_byte": one.text.bits_per_byte if one.text else None,
+        "bits_per_byte_change": change[0] if change else None,
         "accuracy": one.accuracy.value if one.accuracy else None,
     }
 

@@ -28,7 +28,7 @@ def comparison_html(comparison: Comparison) -> str:
     """Return a comparison as HTML that needs neither scripts nor styles from elsewhere."""
     from greenllm_kernel.compression.comparison.text import CONTENDER_COLUMNS, contender_row, headline, notes
 
-    contenders = [contender_row(each) for each in comparison.contenders]
+    contenders = [contender_row(comparison, each) for each in comparison.contenders]
     return "".join(
         [
             f"<div><strong>{html.escape(headline(comparison))}</strong></div>",

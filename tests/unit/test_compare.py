@@ -409,7 +409,7 @@ def test_classifiers_are_compared_by_requests(session):
     assert {cell.unit for cell in result.cells} == {"request"}
     assert result.quality_name == "error rate"
     right = result.contenders[0].accuracy
-    assert right.count == 3 and right.value in (0.0, 1 / 3, 2 / 3, 1.0)
+    assert len(right.right) == 3 and right.value in (0.0, 1 / 3, 2 / 3, 1.0)
     assert len(result.verdicts) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import random
@@ -26,6 +27,7 @@ from greenllm_kernel.compression.comparison.work import Shot
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.runtime import NoSettings, Runtime
 from greenllm_kernel.compression.targets import Target
+from greenllm_kernel.notebook.compare_display import comparison_html
 from greenllm_kernel.quantities import Energy, Provenance
 
 PHASES = ("prefill", "decode", "generate")
@@ -190,8 +192,29 @@ def test_the_front_is_of_those_that_no_other_beats_in_both() -> None:
     assert {point.contender for point in result.front if point.is_on_front} == {"base", "small", "sharp"}
     assert [point.quality for point in result.front] == pytest.approx([1.0, 1.1, 1.2, 0.9])
     assert found(entrants, energies_j).front == []
-    wrong = {name: Evaluated(accuracy=Accuracy(0.9, 100)) for name in energies_j}
+    wrong = {name: Evaluated(accuracy=Accuracy.of([True] * 9 + [False])) for name in energies_j}
     assert [point.quality for point in found(entrants, energies_j, evaluated=wrong).front] == pytest.approx([0.1] * 4)
+
+
+def test_the_change_of_quality_stands_in_the_tables_with_its_interval() -> None:
+    entrants = [entrant("base"), entrant("small")]
+    energies_j = {"base": 1.0, "small": 0.8}
+    right = {"base": Accuracy.of([True] * 9 + [False]), "small": Accuracy.of([True] * 8 + [False] * 2)}
+
+    def row(evaluated: dict[str, Evaluated], column: str) -> list[str]:
+        result = found(entrants, energies_j, evaluated=evaluated)
+        titles, *rows = (line for line in str(result).splitlines()[1:4])
+        assert html.escape(column) in comparison_html(result).replace("\N{NO-BREAK SPACE}", " ")
+        start = titles.index(column)
+        return [line[start:].split("  ")[0] for line in rows]
+
+    by_bits = {"base": bits(1.0), "small": bits(1.1)}
+    assert row(by_bits, "Change of bits (95 %)") == ["", "+10.0 % [+8.2, +11.8]"]
+    by_accuracy = {name: Evaluated(accuracy=accuracy) for name, accuracy in right.items()}
+    assert row(by_accuracy, "Change of accuracy (95 %)")[1].startswith("-10 points [")
+    (small,) = found(entrants, energies_j, evaluated=by_accuracy).to_dict()["contenders"][1:]
+    assert small["accuracy_change"] == pytest.approx(-0.1)
+    assert small["interval_accuracy_change"][0] < -0.1 < small["interval_accuracy_change"][1]
 
 
 def test_compressing_is_paid_back_after_its_cost_over_the_saving() -> None:

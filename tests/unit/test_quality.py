@@ -87,6 +87,10 @@ def test_the_interval_is_of_how_texts_differ_and_the_change_of_how_models_do() -
     change, interval = worse.change(base)
     assert change == pytest.approx(0.01)
     assert interval == (pytest.approx(0.01), pytest.approx(0.01))
+    # Student's t of 3 degrees of freedom is 3.182, where the normal distribution has 1.960.
+    mean, sizes = sum(one.nats for one in base.scored) / 80, [one.nats / math.log(2) / 20 for one in base.scored]
+    spread = math.sqrt(sum((bits - mean / math.log(2)) ** 2 for bits in sizes) / 3 / 4)
+    assert high - low == pytest.approx(2 * 3.182 * spread, rel=1e-3)
     assert TextQuality(base.scored[:1]).interval_bits is None
     assert TextQuality(base.scored[:1]).change(TextQuality(base.scored[:1])) == (0.0, None)
 
@@ -100,6 +104,21 @@ def test_texts_of_nothing_and_models_that_say_nan_are_refused() -> None:
 
 def test_the_accuracys_interval_is_wilsons() -> None:
     # Of 10, 8 were right: any calculator of Wilson's interval.
-    assert Accuracy(0.8, 10).interval == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-    assert Accuracy(1.0, 20).interval == (pytest.approx(0.8389, abs=1e-4), 1.0)
+    assert Accuracy.of([True] * 8 + [False] * 2).interval == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert Accuracy.of([True] * 20).interval == (pytest.approx(0.8389, abs=1e-4), 1.0)
     assert Accuracy(0.8).interval is None
+
+
+def test_the_change_of_accuracy_is_of_pairs() -> None:
+    base = Accuracy.of([True] * 80 + [False] * 20)
+    same = Accuracy.of(base.right)
+    other = Accuracy.of([False] * 4 + [True] * 77 + [False] * 19)
+
+    change, (low, high) = other.change(base)
+    # By hand: 1 gained and 4 lost of 100, and one more of each of 102.
+    assert change == pytest.approx(-0.03)
+    assert (low, high) == (pytest.approx(-0.0799, abs=1e-4), pytest.approx(0.0211, abs=1e-4))
+    # Either accuracy by itself would leave 0.16 open; even alike they are not known to be alike everywhere.
+    assert same.change(base) == (0.0, (pytest.approx(-0.0272, abs=1e-4), pytest.approx(0.0272, abs=1e-4)))
+    assert Accuracy(0.8).change(base) == (0.0, None)
+    assert Accuracy.of([True]).change(base) == (pytest.approx(0.2), None)

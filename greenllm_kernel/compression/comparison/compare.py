@@ -127,7 +127,8 @@ def compare(
         texts: on which bits per byte and perplexity are told.
         tokenizer: of transformers, for ``prompts``, ``texts`` and ``task``.
         task: for classifiers pairs of text and label; or a function that is given the model as it is deployed and
-            returns its accuracy, 0 to 1, or for each example whether it was right.
+            returns its accuracy, 0 to 1, or a list that says for each example whether it was right, in the same order
+            for each model: then the change of accuracy has an interval, which is of pairs.
         lm_eval: tasks of lm-eval, which is not installed with GreenLLM and may fetch their data.
         runtime: of contenders that name none.
         pairs: of trials at most, an even number of 4 or more; fewer are made where fewer decide.

@@ -217,6 +217,16 @@ class Comparison:
         wanted = (contender, phase, batch)
         return next((one for one in self.verdicts if (one.contender, one.phase, one.batch) == wanted), None)
 
+    def text_change(self, contender: Compared) -> tuple[float, Interval | None] | None:
+        """Return by which part a contender has more bits per byte than the baseline, with its 95 % interval."""
+        text, baseline = contender.text, self.baseline.text
+        return text.change(baseline) if text and baseline else None
+
+    def accuracy_change(self, contender: Compared) -> tuple[float, Interval | None] | None:
+        """Return how much more often (0 to 1) a contender is right than the baseline, with its 95 % interval."""
+        accuracy, baseline = contender.accuracy, self.baseline.accuracy
+        return accuracy.change(baseline) if accuracy and baseline else None
+
     @property
     def front(self) -> Sequence[FrontPoint]:
         """All contenders whose energy and quality are known, by batch, each with whether it is on the Pareto front."""
@@ -309,8 +319,9 @@ class Comparison:
         return 1 - contender.accuracy.value, (1 - right[1], 1 - right[0]) if right else None
 
     def _contender_to_dict(self, contender: Compared) -> dict[str, Any]:
-        text, baseline, accuracy = contender.text, self.baseline.text, contender.accuracy
-        change = text.change(baseline) if text and baseline and contender is not self.baseline else None
+        text, accuracy = contender.text, contender.accuracy
+        changes = self.text_change(contender), self.accuracy_change(contender)
+        more_bits, more_right = (None, None) if contender is self.baseline else changes
         return {
             "name": contender.name,
             "runtime": contender.runtime,
@@ -324,10 +335,12 @@ class Comparison:
             "bits_per_byte": text.bits_per_byte if text else None,
             "interval_bits_per_byte": text.interval_bits if text else None,
             "perplexity": text.perplexity if text else None,
-            "bits_per_byte_change": change[0] if change else None,
-            "interval_bits_per_byte_change": change[1] if change else None,
+            "bits_per_byte_change": more_bits[0] if more_bits else None,
+            "interval_bits_per_byte_change": more_bits[1] if more_bits else None,
             "accuracy": accuracy.value if accuracy else None,
             "interval_accuracy": accuracy.interval if accuracy else None,
+            "accuracy_change": more_right[0] if more_right else None,
+            "interval_accuracy_change": more_right[1] if more_right else None,
             "targets": [outcome.to_dict() for outcome in self.judged(contender)],
             "lm_eval": {task: dict(metrics) for task, metrics in contender.harness.items()},
             "failure": contender.failure or None,

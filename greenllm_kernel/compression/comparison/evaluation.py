@@ -63,7 +63,7 @@ def _accuracy(entrant: Entrant, deployment: Deployment | None, asked: Asked) -> 
         right = [bool(one) for one in said]
         if not right:
             raise ValueError("the task told of no example")
-        return Accuracy(sum(right) / len(right), len(right))
+        return Accuracy.of(right)
     value = float(said)
     if not 0 <= value <= RIGHT_UP_TO:
         raise ValueError(f"the task told of an accuracy of {value:g}: expected 0 to 1")
@@ -74,7 +74,7 @@ def _classified(entrant: Entrant, examples: Sequence[Example], tokenizer: Any) -
     model: Any = evaluating(entrant.model)
     longest = places(model)
     numbers = {str(name): int(number) for name, number in (model.config.label2id or {}).items()}
-    right = 0
+    right = []
     for text, label in examples:
         ids = torch.tensor([tokenizer(text)["input_ids"][:longest]], device=device_of(model))
         with torch.inference_mode():
@@ -82,8 +82,8 @@ def _classified(entrant: Entrant, examples: Sequence[Example], tokenizer: Any) -
         wanted = label if isinstance(label, int) else numbers.get(str(label))
         if wanted is None:
             raise ValueError(f"the task has the label {label!r}; the model has {', '.join(numbers)}")
-        right += said == wanted
-    return Accuracy(right / len(examples), len(examples))
+        right.append(said == wanted)
+    return Accuracy.of(right)
 
 
 def _harness(entrant: Entrant, asked: Asked) -> Mapping[str, Mapping[str, float]]:

@@ -17,7 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from greenllm_kernel.accounting.repeatability import student_t
 from greenllm_kernel.quantities import COVERAGE_FACTOR_95, Interval
+
+CONFIDENCE = 0.95
 
 WINDOW_TOKENS = 512
 """Of the windows, where the model has so many places."""
@@ -62,13 +65,13 @@ class TextQuality:
         spread = _ratio_uncertainty(
             [one.nats * per_nat for one in self.scored], [one.text_bytes for one in self.scored]
         )
-        return _around(self.bits_per_byte, spread)
+        return _around(self.bits_per_byte, spread, len(self.scored))
 
     def change(self, baseline: TextQuality) -> tuple[float, Interval | None]:
         """Return by which part it has more bits per byte than a baseline on the same texts, with its 95 % interval."""
         mine, theirs = ([one.nats for one in quality.scored] for quality in (self, baseline))
         change = math.fsum(mine) / math.fsum(theirs) - 1
-        return change, _around(change, _ratio_uncertainty(mine, theirs))
+        return change, _around(change, _ratio_uncertainty(mine, theirs), len(mine))
 
     @property
     def _nats(self) -> float:
@@ -81,21 +84,41 @@ class Accuracy:
 
     Attributes:
         value: 0 to 1.
-        count: of the examples; None where only the value is known.
+        right: for each example whether it was right; empty where only the value is known.
     """
 
     value: float
-    count: int | None = None
+    right: Sequence[bool] = ()
+
+    @classmethod
+    def of(cls, right: Sequence[bool]) -> Accuracy:
+        """Return the accuracy where it is known of each example, of which there is one at least."""
+        return cls(sum(right) / len(right), tuple(right))
 
     @property
     def interval(self) -> Interval | None:
-        """95 % interval for examples like these (Wilson, J. Am. Stat. Assoc. 22, 1927); None without a count."""
-        if not self.count:
+        """95 % interval for examples like these (Wilson, J. Am. Stat. Assoc. 22, 1927); None where none is known."""
+        if not self.right:
             return None
-        z, n = COVERAGE_FACTOR_95, self.count
+        z, n = COVERAGE_FACTOR_95, len(self.right)
         middle = (self.value + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(self.value * (1 - self.value) / n + z * z / (4 * n * n))
         return max(0.0, middle - half), min(1.0, middle + half)
+
+    def change(self, baseline: Accuracy) -> tuple[float, Interval | None]:
+        """Return how much more often it is right than a baseline at the same examples, with its 95 % interval.
+
+        The interval is of pairs: it rests on the examples that only one of both has right, and one more is counted of
+        either kind (Bonett and Price, J. Educ. Behav. Stat. 37, 2012), so that it has a width also where there are none.
+        None where single examples are not known, or were not as many.
+        """
+        change, count = self.value - baseline.value, len(self.right)
+        if not count or count != len(baseline.right):
+            return change, None
+        pairs = list(zip(self.right, baseline.right, strict=True))
+        gained, lost = ((pairs.count(only) + 1) / (count + 2) for only in ((True, False), (False, True)))
+        half = COVERAGE_FACTOR_95 * math.sqrt((gained + lost - (gained - lost) ** 2) / (count + 2))
+        return change, (max(-1.0, gained - lost - half), min(1.0, gained - lost + half))
 
 
 def score_texts(logits: Logits, texts: Sequence[str], tokenizer: Any, longest: int) -> TextQuality:
@@ -175,7 +198,9 @@ def _ratio_uncertainty(amounts: Sequence[float], sizes: Sequence[float]) -> floa
     return math.sqrt(squares * count / (count - 1)) / total
 
 
-def _around(value: float, uncertainty: float | None) -> Interval | None:
+def _around(value: float, uncertainty: float | None, count: int) -> Interval | None:
+    """Return the interval by Student's distribution: the uncertainty is itself known from so many texts only."""
     if uncertainty is None:
         return None
-    return value - COVERAGE_FACTOR_95 * uncertainty, value + COVERAGE_FACTOR_95 * uncertainty
+    half = student_t(CONFIDENCE, count - 1) * uncertainty
+    return value - half, value + half

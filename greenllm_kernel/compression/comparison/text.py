@@ -14,13 +14,15 @@ from greenllm_kernel.accounting.notation import (
 )
 from greenllm_kernel.accounting.record import Status
 from greenllm_kernel.compression.comparison.comparison import BreakEven, Cell, Compared, Comparison
+from greenllm_kernel.compression.comparison.verdict import change_text
 from greenllm_kernel.compression.result import ModelSize, bytes_text
 
 MISSING: Final = "-"
 
 CONTENDER_COLUMNS: Final = (
     *("Contender", "Runtime", "Parameters", "File", "Memory"),
-    *("Bits per byte (95 %)", "Perplexity", "Accuracy (95 %)", "Compressing took"),
+    *("Bits per byte (95 %)", "Change of bits (95 %)", "Perplexity"),
+    *("Accuracy (95 %)", "Change of accuracy (95 %)", "Compressing took"),
 )
 CELL_COLUMNS: Final = (
     *("Contender", "J/unit (95 %)", "Net of idle", "Units/s", "First token", "p99", "Peak memory"),
@@ -36,7 +38,7 @@ def comparison_text(comparison: Comparison) -> str:
     """Return all of a comparison as lines of text."""
     lines = [
         headline(comparison),
-        *_table(CONTENDER_COLUMNS, [contender_row(each) for each in comparison.contenders]),
+        *_table(CONTENDER_COLUMNS, [contender_row(comparison, each) for each in comparison.contenders]),
     ]
     for batch in comparison.batches:
         for phase in comparison.phases:
@@ -63,9 +65,11 @@ def headline(comparison: Comparison) -> str:
     return f"compared {count} models on {work}{status}: energy {comparison.provenance.value}; comparing took {took}"
 
 
-def contender_row(contender: Compared) -> Sequence[str]:
+def contender_row(comparison: Comparison, contender: Compared) -> Sequence[str]:
     """Return what is known of a contender apart from phase and batch, in texts, for :data:`CONTENDER_COLUMNS`."""
     text, accuracy = contender.text, contender.accuracy
+    changes = comparison.text_change(contender), comparison.accuracy_change(contender)
+    more_bits, more_right = (None, None) if contender is comparison.baseline else changes
     size = ModelSize(contender.parameters, contender.nonzero, contender.memory_bytes)
     return (
         contender.name,
@@ -74,8 +78,10 @@ def contender_row(contender: Compared) -> Sequence[str]:
         bytes_text(contender.file_bytes) if contender.file_bytes is not None else "",
         bytes_text(contender.memory_bytes),
         quantity_text(text.bits_per_byte, text.interval_bits, ((1.0, ""),)) if text else "",
+        change_text(*more_bits) if more_bits else "",
         f"{text.perplexity:.4g}" if text else "",
         quantity_text(100 * accuracy.value, _percents(accuracy.interval), ((1.0, "%"),)) if accuracy else "",
+        change_text(*more_right, unit="points") if more_right else "",
         energy_text(contender.compressing) if contender.compressing else "",
     )
 

@@ -142,13 +142,7 @@ class Verdict:
     @property
     def change_text(self) -> str:
         """The change with its interval, such as ``"-12 % [-15, -9]"``."""
-        if self.change is None or self.interval is None:
-            return "unknown"
-        if self.interval[1] > MOST_TOLD:
-            return f"{100 * self.change:+.0f} % [{100 * self.interval[0]:+.0f}, unbounded]"
-        places = 0 if self.interval[1] - self.interval[0] >= 0.1 else 1
-        low, high = (f"{100 * end:+.{places}f}" for end in self.interval)
-        return f"{100 * self.change:+.{places}f} % [{low}, {high}]"
+        return "unknown" if self.change is None or self.interval is None else change_text(self.change, self.interval)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON data."""
@@ -187,6 +181,23 @@ def is_decided(look: Look, ratio: Ratio, family: int) -> bool:
     if _spent(look, ratio) <= level and abs(ratio.change) > LEAST_CHANGE:
         return True
     return max(map(abs, ratio.interval(1 - level * look.share))) <= LEAST_CHANGE
+
+
+def change_text(change: float, interval: Interval | None, unit: str = "%") -> str:
+    """Return a change with its interval, such as ``"-12 % [-15, -9]"``.
+
+    Args:
+        change: as a part: -0.12.
+        interval: of it; None where that is not known.
+        unit: of a hundredth.
+    """
+    if interval is None:
+        return f"{100 * change:+.1f} {unit}"
+    if interval[1] > MOST_TOLD:
+        return f"{100 * change:+.0f} {unit} [{100 * interval[0]:+.0f}, unbounded]"
+    places = 0 if interval[1] - interval[0] >= 0.1 else 1
+    low, high = (f"{100 * end:+.{places}f}" for end in interval)
+    return f"{100 * change:+.{places}f} {unit} [{low}, {high}]"
 
 
 def rounded_up(percent: float) -> str:
