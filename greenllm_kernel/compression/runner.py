@@ -74,6 +74,29 @@ class StepError(CompressionError):
         self.result = result
 
 
+class CompressionInterrupted(KeyboardInterrupt):
+    """The user has interrupted a recipe, after a step of it had turned out well.
+
+    Args:
+        result: the last good model, and the steps that led to it.
+    """
+
+    def __init__(self, result: CompressionResult) -> None:
+        super().__init__("the recipe was interrupted; the last good model is in the exception's .result")
+        self.result = result
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """How far a recipe has come: the last good model, and the steps of the recipe that led to it.
+
+    One object, so that an interrupt, which comes between any two instructions, finds both of the same step.
+    """
+
+    model: nn.Module
+    applied: Sequence[tuple[AppliedStep, Run]] = ()
+
+
 def compress(
     model: nn.Module | str | Path,
     recipe: Recipe | str | Path | Sequence[Any] | Mapping[str, Any],
@@ -107,6 +130,7 @@ def compress(
         ModelFolderError: ``model`` names a folder that cannot be loaded.
         CompressionError: ``model`` is no model, has values that are not finite, or the calibration data cannot be used.
         StepError: a step failed; its ``result`` has the last good model.
+        CompressionInterrupted: a KeyboardInterrupt after the first step, with the same ``result``.
     """
     session = session or Session.current()
     catalogue = Catalogue.of(session.plugins, session.warn)
@@ -154,33 +178,38 @@ class _Running:
         self._session = session
         self._tell = tell
         self._host = host
-        self._applied: list[tuple[AppliedStep, Run]] = []
+        self._reached = _Reached(given)
         self._before = _size(given)
         self._can_try = True
 
     def run(self, owns_model: bool) -> CompressionResult:
         """Apply the steps; ``owns_model``: nobody else has the given model, and it need not be copied."""
-        with _random_numbers_kept(self._given), measure("compress", stage=STAGE, session=self._session) as whole:
-            good = self._given if owns_model else _copied(self._given)
-            good.eval()
-            self._try_given(good)
-            failure: tuple[str, BaseException] | None = None
-            for number, step in enumerate(self._recipe.steps, 1):
-                # The last good model before the first step is the given one, or still in its folder.
-                working = good if number == 1 else _copied(good)
-                try:
-                    good = self._stepped(working, number, step)
-                except Exception as error:
-                    failure = f"step {number} ({step.name}) failed: {described(error)}", error
-                    break
-        result = self._result(good, whole) if self._applied else None
+        failure: tuple[str, BaseException] | None = None
+        try:
+            with _random_numbers_kept(self._given), measure("compress", stage=STAGE, session=self._session) as whole:
+                first = self._given if owns_model else _copied(self._given)
+                first.eval()
+                self._try_given(first)
+                for number, step in enumerate(self._recipe.steps, 1):
+                    # The last good model before the first step is the given one, or still in its folder.
+                    working = first if number == 1 else _copied(self._reached.model)
+                    try:
+                        self._reached = self._stepped(working, number, step)
+                    except Exception as error:
+                        failure = f"step {number} ({step.name}) failed: {described(error)}", error
+                        break
+        except KeyboardInterrupt as interrupt:
+            if not self._reached.applied:
+                raise
+            raise CompressionInterrupted(self._result(whole)) from interrupt
+        result = self._result(whole) if self._reached.applied else None
         if failure is not None:
-            kept = f"The model as step {len(self._applied)} left it is kept." if result else "Nothing was changed."
-            raise StepError(f"{failure[0]}. {kept}", result) from failure[1]
+            left = f"The model as step {len(self._reached.applied)} left it is kept."
+            raise StepError(f"{failure[0]}. {left if result else 'Nothing was changed.'}", result) from failure[1]
         assert result is not None
         return result
 
-    def _stepped(self, model: nn.Module, number: int, step: Step) -> nn.Module:
+    def _stepped(self, model: nn.Module, number: int, step: Step) -> _Reached:
         seed = self._seed + number - 1
         torch.manual_seed(seed)
         with measure(f"compress: {step.name}", stage=STAGE, session=self._session) as run:
@@ -192,11 +221,11 @@ class _Running:
                 parameter.grad = None
         self._check_values(model)
         self._say(number, step, 1.0, run)
-        self._applied.append((AppliedStep(step, dict(metadata), _size(model), run.record), run))
-        return model
+        applied = AppliedStep(step, dict(metadata), _size(model), run.record)
+        return _Reached(model, (*self._reached.applied, (applied, run)))
 
     def _context(self, model: nn.Module, number: int, step: Step, seed: int, run: Run) -> Context:
-        gone_through = (*applied_steps(self._given), *(applied for applied, _ in self._applied))
+        gone_through = (*applied_steps(self._given), *(applied for applied, _ in self._reached.applied))
         own = {} if self._data is None else {"examples": partial(self._data.examples, seed=seed)}
         return Context(
             seed=seed,
@@ -270,9 +299,10 @@ class _Running:
         ids = ids.to(device_of(model))
         return {"input_ids": ids, "decoder_input_ids": ids} if is_pair else {"input_ids": ids}
 
-    def _result(self, model: nn.Module, whole: Run) -> CompressionResult:
+    def _result(self, whole: Run) -> CompressionResult:
+        model = self._reached.model
         record = whole.settle(SETTLE_TIMEOUT_S)
-        steps = [step.with_record(run.settle(SETTLE_TIMEOUT_S)) for step, run in self._applied]
+        steps = [step.with_record(run.settle(SETTLE_TIMEOUT_S)) for step, run in self._reached.applied]
         steps = [*applied_steps(self._given), *steps]
         setattr(model, STEPS_ATTRIBUTE, tuple(step.earlier for step in steps))
         return CompressionResult(
@@ -291,7 +321,7 @@ class _Running:
         size = _size(model)
         figures: dict[str, float | None] = {"parameters": size.parameters, "memory_bytes": size.memory_bytes}
         if any(target.name == "file_bytes" for target in self._recipe.targets):
-            steps = [*applied_steps(self._given), *(applied for applied, _ in self._applied)]
+            steps = [*applied_steps(self._given), *(applied for applied, _ in self._reached.applied)]
             figures["file_bytes"] = weights_bytes(model, steps)
         return [target.judged(figures) for target in self._recipe.targets]
 

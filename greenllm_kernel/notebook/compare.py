@@ -58,7 +58,8 @@ class CompareMagics(Magics):
         except (GreenLLMError, KeyboardInterrupt) as error:
             error.__traceback__ = None  # where in our code it was is of no use
             error.__suppress_context__ = True
-            error.__cause__ = None
+            if isinstance(error, KeyboardInterrupt):
+                error.__cause__ = None  # what a baseline failed with, the user's own task perhaps, stays
             self._keep_what_is_known(error, options)
             raise
         if options.output is None:

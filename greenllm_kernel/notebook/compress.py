@@ -51,7 +51,7 @@ class CompressMagics(Magics):
         except (GreenLLMError, KeyboardInterrupt) as error:
             error.__traceback__ = None  # where in our code it was is of no use
             error.__suppress_context__ = True
-            if isinstance(error, RecipeError):
+            if isinstance(error, RecipeError | KeyboardInterrupt):
                 error.__cause__ = None  # a step's own error is the cause of what a step failed with, and stays
             raise
         if options.output is None:
@@ -63,7 +63,7 @@ class CompressMagics(Magics):
         return None
 
     def _compressed(self, given: dict[str, Any], recipe: str, options: CompressOptions) -> CompressionResult:
-        from greenllm_kernel.compression.runner import StepError, compress
+        from greenllm_kernel.compression.runner import CompressionInterrupted, StepError, compress
 
         progress = ProgressLine(sys.stdout, "compress", is_quiet=options.is_quiet)
         session, seed = self._extension.session, options.seed
@@ -78,7 +78,7 @@ class CompressMagics(Magics):
 
         try:
             return compress(given.pop("model"), recipe, **given, seed=seed, session=session, tell=tell)
-        except StepError as error:
+        except (StepError, CompressionInterrupted) as error:
             if error.result is not None and options.output is not None:
                 self._user.user_ns[options.output] = error.result
                 error.add_note(f"{options.output} has the last good model.")

@@ -80,6 +80,15 @@ def test_an_interrupt_keeps_and_shows_what_was_measured(kernel):
     assert kernel.run("str(partly.status)").result == "'interrupted'"
 
 
+def test_what_failed_in_the_user_s_own_task_is_shown_where_it_was(kernel):
+    kernel.run("def task(deployed):\n    return {'right': 1}['wrong']")
+
+    outcome = kernel.run(f"%compare model small {SHORT} --task task", timeout=120)
+
+    assert outcome.error == "BaselineError" and "model, the baseline, failed at batch 1" in outcome.traceback
+    assert "KeyError" in outcome.traceback and "{'right': 1}['wrong']" in outcome.traceback
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -118,6 +118,22 @@ def test_an_interrupt_leaves_the_model_as_it_was(kernel):
     assert kernel.run("is_as_before(), 'never' in globals()").result == "(True, False)"
 
 
+def test_an_interrupt_in_a_later_step_puts_the_last_good_model_into_the_variable(kernel):
+    kernel.run("def trains(model):\n    import time\n    print('it trains')\n    time.sleep(60)")
+    request = kernel.client.execute(
+        "%%compress model --train trains --out kept\n- low_rank\n- prune_weights: {schedule: iterative}"
+    )
+    kernel.listen_until(lambda: any("it trains" in text for text in kernel.said()))
+    kernel.manager.interrupt_kernel()
+
+    outcome = kernel.collect(request)
+    kernel.client.get_shell_msg(timeout=10)
+
+    assert outcome.error == "CompressionInterrupted" and "kept has the last good model" in outcome.traceback
+    assert "direct cause" not in outcome.traceback
+    assert kernel.run("[step.step.name for step in kept.steps], is_as_before()").result == "(['low_rank'], True)"
+
+
 def test_progress_is_shown_with_watts_and_taken_away(kernel):
     kernel.run("import time\ndef train(model):\n    time.sleep(1.2)")
 

@@ -393,6 +393,7 @@ def test_an_interrupt_keeps_what_is_known_and_closes_what_was_deployed(measured)
     assert result.status is Status.INTERRUPTED and "interrupted" in str(result)
     assert result.cell("base", "generate", 1).trials == 2
     assert {verdict.outcome for verdict in result.verdicts} == {Outcome.INCONCLUSIVE}
+    assert {verdict.gap for verdict in result.verdicts} == {"interrupted before the first look"}
     assert len(SimulatedDeployed.closed) == 2
     assert not session.open_runs
     session.settle(5.0)

@@ -17,7 +17,7 @@ from greenllm_kernel.compression.calibration import Calibration
 from greenllm_kernel.compression.compressor import Compressor, Kind, Refusal, Saves
 from greenllm_kernel.compression.host import Host, _memory_free_bytes
 from greenllm_kernel.compression.places import places
-from greenllm_kernel.compression.runner import StepError, compress
+from greenllm_kernel.compression.runner import CompressionInterrupted, StepError, compress
 from greenllm_kernel.errors import CompressionError, ModelFolderError, RecipeError
 from greenllm_kernel.hookspecs import hookimpl
 
@@ -218,6 +218,23 @@ def test_an_interrupt_leaves_the_given_model_as_it_was_and_says_so_in_the_record
     assert is_as_before(model, before) and model.training
     session.settle(5.0)
     assert [record.status for record in session.records[-2:]].count(Status.INTERRUPTED) >= 1
+
+
+def test_an_interrupt_in_a_later_step_keeps_the_last_good_model(session):
+    model = llama()
+    good = compress(model, "- low_rank", session=session)
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        compress(model, "- low_rank\n- spoil: {how: interrupt}\n- int8_dynamic", session=session)
+
+    assert isinstance(raised.value, CompressionInterrupted)
+    kept = raised.value.result
+    assert torch.equal(logits(kept.model), logits(good.model))
+    assert [step.step.name for step in kept.steps] == ["low_rank"]
+    assert kept.record.status is Status.INTERRUPTED
+    with pytest.raises(KeyboardInterrupt) as at_once:
+        compress(model, "- spoil: {how: interrupt}", session=session)
+    assert not isinstance(at_once.value, CompressionInterrupted)
 
 
 def test_the_given_model_keeps_its_mode_and_its_gradients(session):

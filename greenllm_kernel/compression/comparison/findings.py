@@ -136,10 +136,15 @@ class Findings:
                             ),
                             is_smaller=_is_smaller(contender, baseline),
                             is_same_work=self._same_work[contender.name],
-                            gap=failure or self._gaps.get(key, ""),
+                            gap=failure or self._gaps.get(key, "") or self._unseen(contender.name, batch),
                         )
                     )
         return family
+
+    def _unseen(self, name: str, batch: int) -> str:
+        """Return why nothing is said of trials that were made of both; where there were none it is for want of them."""
+        both = all(self._trials.get((each, batch)) for each in (self._entrants[0].name, name))
+        return "interrupted before the first look" if both else ""
 
     def _failure(self, name: str, failures: Failures) -> str:
         """Return why a contender could not be compared, or at which batches; empty where it could."""
