@@ -622,10 +622,34 @@ def test_prompts_are_cut_off_or_begun_anew(session):
     assert all(ids.tolist() == expected for ids in seen)
 
 
-def test_the_growth_of_memory_is_its_peak():
-    def work() -> Callable[[], object]:
-        blocks = [torch.ones(8_000_000) for _ in range(2)]
-        return blocks.clear
+def test_the_growth_of_memory_is_its_peak_above_where_it_was_before_the_first_time():
+    kept: list[torch.Tensor] = []
 
-    growth = peak_growth_bytes(work, torch.device("cpu"))
+    def first() -> None:
+        passing = torch.ones(40_000_000)
+        kept.append(torch.ones(8_000_000))
+        passing.mul_(2)
+
+    def work() -> None:
+        torch.ones(8_000_000).mul_(2)
+
+    growth = peak_growth_bytes(first, work, torch.device("cpu"))
     assert growth is None or 55e6 < growth < 90e6
+
+
+def test_what_a_runtime_keeps_between_calls_is_part_of_its_peak_memory(session):
+    class Keeping(SimulatedDeployed):
+        def generate(self, input_ids, new_tokens, on_token):
+            self.cache = getattr(self, "cache", None) or [torch.ones(8_000_000)]
+            return super().generate(input_ids, new_tokens, on_token)
+
+    class Keeps(Simulated):
+        def deploy(self, model, shape):
+            return Keeping(self.config)
+
+    model, texts = llama(num_hidden_layers=1), ["some text"]
+    keeps = Contender("keeps", model, Keeps(SimulatedConfig()))
+    result = compare(simulated("base"), keeps, texts=texts, tokenizer=Bytes(), session=session, **QUICK)
+
+    base, keeping = (result.cell(name, "generate", 1).peak_memory_bytes for name in ("base", "keeps"))
+    assert base is None or 25e6 < keeping - base < 50e6

@@ -22,7 +22,7 @@ from greenllm_kernel.compression.comparison.memory import peak_growth_bytes
 from greenllm_kernel.compression.comparison.plan import MOST_PAIRS, Look, looks, rounds
 from greenllm_kernel.compression.comparison.trial import STAGE, Trial, TrialPlan
 from greenllm_kernel.compression.comparison.work import Answering, Generating, Shot, Work
-from greenllm_kernel.compression.deployment import deploy, refusals_of
+from greenllm_kernel.compression.deployment import Deployment, deploy, refusals_of
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.runtime import Shape
 from greenllm_kernel.compression.tensors import device_of
@@ -232,39 +232,48 @@ class Comparing:
                     continue
                 self._say(entrant, number, 0, "deploying")
                 with self._failing(entrant, batch):
-                    work = self._deployed(entrant, batch, number, deployed)
+                    deployment = self._deployed(entrant, batch, deployed)
+                    work = self._work(entrant, deployment, batch)
                     plans[entrant.name] = self._warmed_up(entrant, work, batch, number)
+                    self._evaluate(entrant, deployment, number)
                     works[entrant.name] = work
             if len(works) > 1:
                 self._trials(works, plans, batch, number)
 
-    def _deployed(self, entrant: Entrant, batch: int, number: int, stack: ExitStack) -> Work:
-        asked = self._asked
+    def _deployed(self, entrant: Entrant, batch: int, stack: ExitStack) -> Deployment | None:
+        """Deploy a contender until the end of a batch; None where it is run as it is, for it does not generate."""
         if not entrant.is_causal:
-            if entrant.name not in self._evaluated:
-                self._evaluated[entrant.name] = evaluate(entrant, None, asked)
-            return Answering(entrant.model, asked.inputs(batch, entrant))
+            return None
         deployment = deploy(
             entrant.model,
             entrant.runtime,
             batch=batch,
-            prompt_tokens=asked.prompt_tokens,
-            new_tokens=asked.new_tokens,
+            prompt_tokens=self._asked.prompt_tokens,
+            new_tokens=self._asked.new_tokens,
             session=self._session,
         )
         stack.callback(self._close, entrant, deployment.close)
-        if entrant.name not in self._evaluated:
-            self._say(entrant, number, 0, "telling its quality")
-            with measure(f"compare: quality of {entrant.name}", stage=STAGE, session=self._session):
-                self._evaluated[entrant.name] = evaluate(entrant, deployment, asked)
-        return Generating(deployment.generate, asked.ids(batch, entrant), asked.new_tokens)
+        return deployment
+
+    def _work(self, entrant: Entrant, deployment: Deployment | None, batch: int) -> Work:
+        if deployment is None:
+            return Answering(entrant.model, self._asked.inputs(batch, entrant))
+        return Generating(deployment.generate, self._asked.ids(batch, entrant), self._asked.new_tokens)
+
+    def _evaluate(self, entrant: Entrant, deployment: Deployment | None, number: int) -> None:
+        """Tell a contender's quality, once: where it first runs, and after its memory is known, which texts take too."""
+        if entrant.name in self._evaluated:
+            return
+        self._say(entrant, number, 0, "telling its quality")
+        with measure(f"compare: quality of {entrant.name}", stage=STAGE, session=self._session):
+            self._evaluated[entrant.name] = evaluate(entrant, deployment, self._asked)
 
     def _warmed_up(self, entrant: Entrant, work: Work, batch: int, number: int) -> TrialPlan:
         self._say(entrant, number, 0, "warming up")
-        work.do()
-        work.begin()
         shots: list[Shot] = []
-        growth = peak_growth_bytes(lambda: shots.append(work.do()), device_of(entrant.model))
+        growth = peak_growth_bytes(
+            lambda: (work.do(), work.begin()), lambda: shots.append(work.do()), device_of(entrant.model)
+        )
         self._findings.add_memory(entrant.name, batch, growth)
         until = time.monotonic() + self._asked.warm_up_s
         while len(shots) < WARM_UP_TIMES or time.monotonic() < until:

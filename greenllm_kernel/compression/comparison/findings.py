@@ -48,6 +48,8 @@ class Findings:
         self._trials: dict[tuple[str, int], dict[int, Trial]] = {}
         self._growth: dict[tuple[str, int], int | None] = {}
         self._looked: dict[tuple[str, str, int], list[tuple[Look, Ratio]]] = {}
+        # Told at once, before any memory is measured: it reads all weights, which may lie in a mapped file until then.
+        self._sizes = {entrant.name: entrant.sizes for entrant in entrants}
         self._gaps: dict[tuple[str, str, int], str] = {}
         own = entrants[0].operations
         self._same_work = {entrant.name: entrant.operations == own for entrant in entrants}
@@ -209,7 +211,7 @@ class Findings:
         )
 
     def _compared(self, entrant: Entrant, evaluated: Evaluated, failure: str) -> Compared:
-        parameters, nonzero, memory_bytes = entrant.sizes
+        parameters, nonzero, memory_bytes = self._sizes[entrant.name]
         own_bytes = evaluated.runtime_bytes if entrant.runtime.name not in IN_TORCH else None
         return Compared(
             name=entrant.name,
