@@ -100,6 +100,11 @@ class Record:
     series: Callable[[], Mapping[str, Sequence[tuple[float, float]]]] = field(default=dict, repr=False, compare=False)
 
     @property
+    def mean_power_w(self) -> float | None:
+        """The mean of all that was drawn over the time, W; None where that is not known."""
+        return self.gross.value_j / self.duration_s if self.gross is not None and self.duration_s > 0 else None
+
+    @property
     def provenance(self) -> Provenance:
         """The weakest provenance in the total."""
         return self.gross.provenance if self.gross else Provenance.UNAVAILABLE

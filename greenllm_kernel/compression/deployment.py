@@ -237,9 +237,7 @@ def refusals_of(model: nn.Module, runtime: Runtime, shape: Shape, host: Host) ->
     if not isinstance(model, nn.Module) or not hasattr(model, "can_generate"):
         yield Refusal(f"a {type(model).__name__} is no model of transformers", "Give one, or the folder of one.")
         return
-    pretrained: Any = model
-    config = pretrained.config
-    if not pretrained.can_generate() or config.is_encoder_decoder or pretrained.main_input_name != "input_ids":
+    if not is_causal(model):
         yield Refusal(f"{type(model).__name__} is no causal language model", "Give one that goes on with a text.")
         return
     longest = places(model)
@@ -252,6 +250,14 @@ def refusals_of(model: nn.Module, runtime: Runtime, shape: Shape, host: Host) ->
         yield from runtime.check(model, shape, host)
     except Exception as error:
         yield Refusal(f"its check failed: {described(error)}", "Please tell whoever wrote it.")
+
+
+def is_causal(model: nn.Module) -> bool:
+    """Tell whether a model goes on with a text, and takes token ids alone for that."""
+    can_generate: Any = getattr(model, "can_generate", bool)
+    config: Any = getattr(model, "config", None)
+    takes = getattr(model, "main_input_name", "")
+    return bool(can_generate()) and not config.is_encoder_decoder and takes == "input_ids"
 
 
 _TYPES: Mapping[str, type] = {"runtime": str, "version": int, "settings": dict, "shape": dict, "files": dict}

@@ -238,9 +238,8 @@ class _Running:
         )
 
     def _say(self, number: int, step: Step, part: float, run: Run) -> None:
-        record = run.record
-        power_w = record.gross.value_j / record.duration_s if record.gross and record.duration_s > 0 else None
-        self._tell(Progress(number, len(self._recipe.steps), step.name, min(1.0, max(0.0, part)), power_w))
+        part = min(1.0, max(0.0, part))
+        self._tell(Progress(number, len(self._recipe.steps), step.name, part, run.record.mean_power_w))
 
     def _batches(self, model: nn.Module) -> Callable[[], Iterator[Batch]]:
         data = self._data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from greenllm_kernel.notebook.compare_arguments import (
     with_compare_arguments,
 )
 from greenllm_kernel.notebook.magic_line import evaluated
-from greenllm_kernel.notebook.progress_line import TELL_EVERY_S, ProgressLine, bar_text
+from greenllm_kernel.notebook.progress_line import ProgressLine, bar_text, paced
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -70,7 +69,7 @@ class CompareMagics(Magics):
         return None
 
     def _compared(self, given: list[Any], options: CompareOptions) -> Comparison:
-        from greenllm_kernel.compression.comparison.compare import compare
+        from greenllm_kernel.compression.comparison.compare import BaselineError, compare
 
         progress = ProgressLine(sys.stdout, "compare", is_quiet=options.is_quiet)
         values: dict[str, Any] = {"batch": options.batch, **options.numbers}
@@ -79,21 +78,17 @@ class CompareMagics(Magics):
             is_name = options.names_runtime
             values["runtime"] = options.runtime if is_name else self._value("--runtime", options.runtime)
         baseline, *others = given
-        told_at: float | None = None
 
+        @paced
         def tell(so_far: Progress) -> None:
-            nonlocal told_at
-            if told_at is None or time.monotonic() - told_at >= TELL_EVERY_S:
-                told_at = time.monotonic()
-                progress.say(progress_text(so_far))
+            progress.say(progress_text(so_far))
 
-        session = self._extension.session
         try:
-            return compare(baseline, *others, **values, session=session, tell=tell)
-        except GreenLLMError as error:
-            if told_at is None:  # nothing has run
-                raise UsageError(f"%compare: {error}") from None
+            return compare(baseline, *others, **values, session=self._extension.session, tell=tell)
+        except BaselineError:
             raise
+        except GreenLLMError as error:  # nothing has run
+            raise UsageError(f"%compare: {error}") from None
         finally:
             progress.end()
 
@@ -127,9 +122,8 @@ class CompareMagics(Magics):
 
 def progress_text(progress: Progress) -> str:
     """Return how far a comparison is, such as ``"pair 3 of 12, small, batch 8 ████░░░░ 45 %, 38 W"``."""
-    power = "" if progress.power_w is None else f", {progress.power_w:.0f} W"
     doing = f"pair {progress.pair} of {progress.pairs}" if progress.pair else progress.doing
-    return f"{doing}, {progress.contender}, batch {progress.batch} {bar_text(progress.part)}{power}"
+    return bar_text(f"{doing}, {progress.contender}, batch {progress.batch}", progress.part, progress.power_w)
 
 
 def _name(model: Model, value: Any) -> str:

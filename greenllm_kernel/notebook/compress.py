@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
@@ -12,7 +11,7 @@ from IPython.display import display
 from greenllm_kernel.errors import GreenLLMError, RecipeError
 from greenllm_kernel.notebook.compress_arguments import CompressOptions, compress_options, with_compress_arguments
 from greenllm_kernel.notebook.magic_line import evaluated
-from greenllm_kernel.notebook.progress_line import TELL_EVERY_S, ProgressLine, bar_text
+from greenllm_kernel.notebook.progress_line import ProgressLine, bar_text, paced
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -68,13 +67,9 @@ class CompressMagics(Magics):
         progress = ProgressLine(sys.stdout, "compress", is_quiet=options.is_quiet)
         session, seed = self._extension.session, options.seed
 
-        told_at = 0.0
-
+        @paced
         def tell(so_far: Progress) -> None:
-            nonlocal told_at
-            if time.monotonic() - told_at >= TELL_EVERY_S:
-                told_at = time.monotonic()
-                progress.say(progress_text(so_far))
+            progress.say(progress_text(so_far))
 
         try:
             return compress(given.pop("model"), recipe, **given, seed=seed, session=session, tell=tell)
@@ -92,5 +87,5 @@ class CompressMagics(Magics):
 
 def progress_text(progress: Progress) -> str:
     """Return how far a recipe is, such as ``"step 1 of 2, prune_mlp ████░░░░ 45 %, 38 W"``."""
-    power = "" if progress.power_w is None else f", {progress.power_w:.0f} W"
-    return f"step {progress.number} of {progress.count}, {progress.name} {bar_text(progress.part)}{power}"
+    doing = f"step {progress.number} of {progress.count}, {progress.name}"
+    return bar_text(doing, progress.part, progress.power_w)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import TextIO
+from collections.abc import Callable
+from typing import TextIO, TypeVar
 
 from greenllm_kernel.accounting.notation import relative_text
 
 SHOWN_AFTER_S = 2.0
 """What ends sooner needs no progress."""
-
 
 TELL_EVERY_S = 0.5
 """How often one is told how far something is, s: where lines are not written over one another, each is one more."""
@@ -19,14 +19,33 @@ BAR_WIDTH = 20
 """Characters of a bar."""
 
 
-def bar_text(part: float) -> str:
-    """Return how far something is as a bar, such as ``"████░░░░ 45 %"``.
+Told = TypeVar("Told")
+
+
+def bar_text(doing: str, part: float, power_w: float | None) -> str:
+    """Return how far something is with a bar, such as ``"step 1 of 2, prune_mlp ████░░░░ 45 %, 38 W"``.
 
     Args:
+        doing: what is being done.
         part: that is done, 0 to 1.
+        power_w: the mean so far, W; None where it is not known.
     """
     filled = round(part * BAR_WIDTH)
-    return f"{'█' * filled}{'░' * (BAR_WIDTH - filled)} {100 * part:.0f} %"
+    power = "" if power_w is None else f", {power_w:.0f} W"
+    return f"{doing} {'█' * filled}{'░' * (BAR_WIDTH - filled)} {100 * part:.0f} %{power}"
+
+
+def paced(tell: Callable[[Told], object]) -> Callable[[Told], None]:
+    """Return the same, passing over what comes sooner than :data:`TELL_EVERY_S` after what was told last."""
+    told_at = -TELL_EVERY_S
+
+    def tell_at_times(what: Told) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= TELL_EVERY_S:
+            told_at = time.monotonic()
+            tell(what)
+
+    return tell_at_times
 
 
 class ProgressLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -85,8 +86,9 @@ def test_what_failed_in_the_user_s_own_task_is_shown_where_it_was(kernel):
 
     outcome = kernel.run(f"%compare model small {SHORT} --task task", timeout=120)
 
-    assert outcome.error == "BaselineError" and "model, the baseline, failed at batch 1" in outcome.traceback
-    assert "KeyError" in outcome.traceback and "{'right': 1}['wrong']" in outcome.traceback
+    shown = re.sub(r"\x1b\[[\d;]*m", "", outcome.traceback)
+    assert outcome.error == "BaselineError" and "model, the baseline, failed at batch 1: KeyError: 'wrong'" in shown
+    assert "{'right': 1}['wrong']" in shown
 
 
 @pytest.mark.parametrize(

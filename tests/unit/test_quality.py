@@ -104,7 +104,10 @@ def test_texts_of_nothing_and_models_that_say_nan_are_refused() -> None:
 
 def test_the_accuracys_interval_is_wilsons() -> None:
     # Of 10, 8 were right: any calculator of Wilson's interval.
-    assert Accuracy.of([True] * 8 + [False] * 2).interval == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert Accuracy.of([True] * 8 + [False] * 2).interval == (
+        pytest.approx(0.4902, abs=1e-4),
+        pytest.approx(0.9433, abs=1e-4),
+    )
     assert Accuracy.of([True] * 20).interval == (pytest.approx(0.8389, abs=1e-4), 1.0)
     assert Accuracy(0.8).interval is None
 

@@ -115,7 +115,8 @@ def compare(
     Each contender is a model of transformers, the folder of one, a result of :func:`compress`, or a
     :class:`Contender` with a name and a runtime of its own. They are deployed side by side, and their trials are
     interleaved at random in mirrored orders, so that drift cancels. A contender that fails at a batch says why, and the
-    others go on, and so does it at the other batches. Models that generate are compared by tokens, with prefill and decode apart; classifiers of texts by requests.
+    others go on; at the other batches so does it. Models that generate are compared by tokens, with prefill and decode
+    apart; classifiers of texts by requests.
 
     Args:
         baseline: what the others are compared with.
@@ -261,7 +262,7 @@ class Comparing:
         return Generating(deployment.generate, self._asked.ids(batch, entrant), self._asked.new_tokens)
 
     def _evaluate(self, entrant: Entrant, deployment: Deployment | None, number: int) -> None:
-        """Tell a contender's quality, once: where it first runs, and after its memory is known, which texts take too."""
+        """Tell a contender's quality, once; after its memory is known, for long texts would take more of that."""
         if entrant.name in self._evaluated:
             return
         self._say(entrant, number, 0, "telling its quality")
@@ -333,14 +334,13 @@ class Comparing:
 
     def _say(self, entrant: Entrant, number: int, pair: int, doing: str) -> None:
         batches, pairs = self._asked.batches, self._asked.pairs
-        record = self._run.record if self._run is not None and pair else None
-        power_w = record.gross.value_j / record.duration_s if record and record.gross and record.duration_s else None
+        power_w = self._run.record.mean_power_w if self._run is not None and pair else None
         part = (number + max(0, pair - 1) / pairs) / len(batches)
         self._tell(Progress(part, doing, entrant.name, batches[number], pair, pairs, power_w))
 
 
 class _Failing:
-    """Takes note of what a contender fails with at a batch; of the baseline it is an error besides: that ends it all."""
+    """Takes note of what a contender fails with at a batch; where it is the baseline, that ends the comparison."""
 
     def __init__(self, name: str, batch: int, failures: dict[tuple[str, int], str], is_baseline: bool) -> None:
         self._name = name

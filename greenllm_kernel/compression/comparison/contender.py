@@ -14,6 +14,7 @@ from torch import nn
 
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.catalogue import Catalogue
+from greenllm_kernel.compression.deployment import is_causal
 from greenllm_kernel.compression.folder.load import applied_steps, load_model
 from greenllm_kernel.compression.folder.save import weights_bytes
 from greenllm_kernel.compression.result import AppliedStep, CompressionResult
@@ -81,12 +82,7 @@ class Entrant:
     @property
     def is_causal(self) -> bool:
         """Whether it goes on with a text."""
-        model: Any = self.model
-        return (
-            bool(getattr(model, "can_generate", bool)())
-            and not model.config.is_encoder_decoder
-            and getattr(model, "main_input_name", "") == "input_ids"
-        )
+        return is_causal(self.model)
 
     @property
     def device(self) -> str:
@@ -171,9 +167,7 @@ def _model_or_refused(model: Any) -> Any:
     return model
 
 
-def _entrant(
-    contender: Contender, runtime: Runtime, catalogue: Catalogue, warn: Callable[[str], object]
-) -> Entrant:
+def _entrant(contender: Contender, runtime: Runtime, catalogue: Catalogue, warn: Callable[[str], object]) -> Entrant:
     given = contender.model
     targets: Sequence[Target] = ()
     if isinstance(given, str | Path):
@@ -208,9 +202,7 @@ def _move(entrant: Entrant, device: torch.device) -> None:
         raise ComparisonError(f"{entrant.name} cannot be moved to {device}, where the baseline is: {error}") from error
 
 
-def _file_bytes(
-    name: str, model: nn.Module, steps: Sequence[AppliedStep], warn: Callable[[str], object]
-) -> int | None:
+def _file_bytes(name: str, model: nn.Module, steps: Sequence[AppliedStep], warn: Callable[[str], object]) -> int | None:
     """Return how large the file with a model's weights is as we save it; None where somebody else has packed them."""
     if not steps and not all(map(is_plain, model.parameters())):
         return None

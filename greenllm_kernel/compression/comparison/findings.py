@@ -116,9 +116,7 @@ class Findings:
             status=status,
         )
 
-    def _family(
-        self, contenders: Sequence[Compared], cells: Sequence[Cell], failures: Failures
-    ) -> Sequence[Evidence]:
+    def _family(self, contenders: Sequence[Compared], cells: Sequence[Cell], failures: Failures) -> Sequence[Evidence]:
         provenances = {(cell.contender, cell.phase, cell.batch): cell.provenance for cell in cells}
         baseline = contenders[0]
         family = []
@@ -128,23 +126,26 @@ class Findings:
                 failure = failures.get((contender.name, batch)) or of_baseline
                 for phase in self._phases:
                     key = contender.name, phase, batch
+                    looked = () if failure else self._looked.get(key, ())
                     family.append(
                         Evidence(
                             *key,
-                            looked=() if failure else self._looked.get(key, ()),
+                            looked=looked,
                             provenance=Provenance.weakest(
                                 provenances.get((name, phase, batch), Provenance.UNAVAILABLE)
                                 for name in (baseline.name, contender.name)
                             ),
                             is_smaller=_is_smaller(contender, baseline),
                             is_same_work=self._same_work[contender.name],
-                            gap=failure or self._gaps.get(key, "") or self._unseen(contender.name, batch),
+                            gap=failure
+                            or self._gaps.get(key, "")
+                            or ("" if looked else self._unseen(contender.name, batch)),
                         )
                     )
         return family
 
     def _unseen(self, name: str, batch: int) -> str:
-        """Return why nothing is said of trials that were made of both; where there were none it is for want of them."""
+        """Return why nothing is said of trials that were made of both; nothing where there are none."""
         both = all(self._trials.get((each, batch)) for each in (self._entrants[0].name, name))
         return "interrupted before the first look" if both else ""
 

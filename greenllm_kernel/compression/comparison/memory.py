@@ -14,12 +14,11 @@ RESET_PEAK = "5"
 """Written into ``clear_refs``, it sets the peak of the resident memory back to its present size (proc(5))."""
 
 
-def peak_growth_bytes(
-    first: Callable[[], object], work: Callable[[], object], device: torch.device
-) -> int | None:
-    """Do something for the first time, then some work, and return how far memory rises in the work above where it began.
+def peak_growth_bytes(first: Callable[[], object], work: Callable[[], object], device: torch.device) -> int | None:
+    """Do something for the first time, then some work, and return how far the work's memory rises above the beginning.
 
-    What the first time makes and keeps (caches, compiled code) counts so, and what making it takes for a while does not.
+    So what the first time makes and keeps (caches, compiled code) counts; what making it takes for a while does not.
+    The few megabytes that a library takes for itself at its first use in a process count to whoever comes first.
 
     On a GPU it is what torch's allocator has given out (``torch.cuda.max_memory_allocated``). On a CPU it is the peak
     of the resident memory that Linux keeps; what the allocator holds back of what is done with is given back before

@@ -108,9 +108,9 @@ class Accuracy:
     def change(self, baseline: Accuracy) -> tuple[float, Interval | None]:
         """Return how much more often it is right than a baseline at the same examples, with its 95 % interval.
 
-        The interval is of pairs: it rests on the examples that only one of both has right, and one more is counted of
-        either kind (Bonett and Price, J. Educ. Behav. Stat. 37, 2012), so that it has a width also where there are none.
-        None where single examples are not known, or were not as many.
+        The interval is of pairs: it rests on the examples that only one of both has right. One more of either kind is
+        counted than there are, so that it has a width also where there are none (Bonett and Price, J. Educ. Behav.
+        Stat. 37, 2012). None where single examples are not known, or were not as many.
         """
         change, count = self.value - baseline.value, len(self.right)
         if not count or count != len(baseline.right):

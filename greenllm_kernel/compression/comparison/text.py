@@ -44,11 +44,7 @@ def comparison_text(comparison: Comparison) -> str:
         for phase in comparison.phases:
             rows = cell_rows(comparison, phase, batch)
             if rows:
-                unit = next(cell.unit for cell in comparison.cells if cell.phase == phase)
-                columns = [
-                    name.replace("unit", unit).replace("Units", f"{unit.capitalize()}s") for name in CELL_COLUMNS
-                ]
-                lines += [f"{phase}, batch {batch}", *_table(columns, rows)]
+                lines += [f"{phase}, batch {batch}", *_table(cell_columns(comparison, phase), rows)]
     return "\n  ".join([*lines, *notes(comparison)])
 
 
