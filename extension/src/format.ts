@@ -192,6 +192,11 @@ export function formatIntensity(
   return formatQuantity(gramsPerKWh, interval, INTENSITY, trans);
 }
 
+/** The unit in which energies up to this one are told on an axis: of how many J it is, and its symbol. */
+export function energyAxisUnit(mostJ: number, unit: EnergyUnit): readonly [number, string] {
+  return unitFor(mostJ, unit === 'joule' ? JOULES : WATT_HOURS);
+}
+
 /** An energy that somebody has set, such as a budget: it is exact. */
 export function formatSetEnergy(valueJ: number, unit: EnergyUnit = 'joule'): [string, string] {
   return formatSet(valueJ, unit === 'joule' ? JOULES : WATT_HOURS);

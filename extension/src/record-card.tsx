@@ -6,6 +6,8 @@ import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 import { RecordView } from './components/record';
+import { DEFAULT_PREFERENCES } from './preferences';
+import type { IPreferences } from './tokens';
 
 export const RECORD_MIME_TYPE = 'application/vnd.greenllm.energy.v1+json';
 
@@ -13,9 +15,14 @@ export const RECORD_MIME_TYPE = 'application/vnd.greenllm.energy.v1+json';
 export class RecordCard extends ReactWidget implements IRenderMime.IRenderer {
   private _data: unknown = null;
 
-  constructor(private readonly trans: TranslationBundle) {
+  /** @param preferences - Tell the unit of energies, now and when it changes; null: it is the usual one. */
+  constructor(
+    private readonly trans: TranslationBundle,
+    private readonly preferences: IPreferences | null
+  ) {
     super();
     this.addClass('greenllm-RecordHost');
+    preferences?.changed.connect(this.update, this);
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
@@ -26,6 +33,7 @@ export class RecordCard extends ReactWidget implements IRenderMime.IRenderer {
   }
 
   protected override render(): React.JSX.Element {
-    return <RecordView data={this._data} trans={this.trans} />;
+    const { energyUnit } = this.preferences?.current ?? DEFAULT_PREFERENCES;
+    return <RecordView data={this._data} trans={this.trans} unit={energyUnit} />;
   }
 }

@@ -103,10 +103,13 @@ describe('the section', () => {
   });
   afterEach(() => act(() => root.unmount()));
 
-  const draw = (own: readonly ComparisonSummary[]) =>
+  const draw = (
+    own: readonly ComparisonSummary[],
+    preferences: Parameters<typeof environment>[0] = {}
+  ) =>
     act(() =>
       root.render(
-        <EnvironmentProvider value={environment()}>
+        <EnvironmentProvider value={environment(preferences)}>
           <Comparisons own={own} />
         </EnvironmentProvider>
       )
@@ -130,6 +133,16 @@ describe('the section', () => {
     expect(rows[0]).toContain('8.00 ± 0.20 J');
     expect(rows[1]).toContain('2 smallsaves energy −50 % [−60, −40]');
     expect(rows[1]).toContain('2.100 ± 0.010');
+  });
+
+  it('tells energies in the unit that is set, in the plot as in the table', () => {
+    const axis = () => [...host.querySelectorAll('svg > text')].map(text => text.textContent);
+    draw([comparison()]);
+    expect(axis()).toEqual(expect.arrayContaining(['J/token', '4', '8']));
+    draw([comparison()], { energyUnit: 'watt-hour' });
+    expect(axis()).toEqual(expect.arrayContaining(['mWh/token', '1.11', '2.22']));
+    expect(host.querySelector('tbody')?.textContent).toContain('2.22 ± 0.06 mWh');
+    expect(host.querySelector('tbody')?.textContent).not.toMatch(/\d J/);
   });
 
   it('shows hostile names as text, and no plot where quality is not known', () => {

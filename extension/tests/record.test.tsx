@@ -3,6 +3,7 @@ import { act } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RecordView } from '../src/components/record';
+import type { EnergyUnit } from '../src/format';
 import { basis, knownChannel, knownNet, knownRecord, record } from './messages';
 import { trans } from './trans';
 
@@ -10,11 +11,11 @@ const NOON = '2026-01-31T12:34:00';
 
 let root: Root | null = null;
 
-function render(data: unknown): HTMLElement {
+function render(data: unknown, unit: EnergyUnit = 'joule'): HTMLElement {
   const host = document.createElement('div');
   const made = (root = createRoot(host));
   act(() => {
-    made.render(<RecordView data={data} trans={trans} />);
+    made.render(<RecordView data={data} trans={trans} unit={unit} />);
   });
   return host;
 }
@@ -48,6 +49,15 @@ describe('the record in a cell output', () => {
 
   it('shows the energy of a unit', () => {
     expect(render(record()).textContent).toContain('2.41 ± 0.11 J per token (512)');
+  });
+
+  it('tells all energies in the unit that is set', () => {
+    const node = render({ ...knownRecord(NOON), budget_j: 7200 }, 'watt-hour');
+    expect(node.textContent).toContain('mWh');
+    expect(node.textContent).toContain('within its budget of 2.0 Wh');
+    expect(node.textContent).toContain('669 ± 31 µWh per token');
+    expect(node.textContent).not.toMatch(/\d [mkMG]?J/);
+    expect(node.querySelector('tbody')?.textContent).toContain('240 mWh (71 %)');
   });
 
   it('shows idle, net, share and baseline beside the gross energy', () => {

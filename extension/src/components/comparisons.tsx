@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { byBatch, changeText, newestFirst, verdictText, type NumberedModel } from '../comparison';
-import { formatEnergy, formatMoment, formatPlain } from '../format';
+import { energyAxisUnit, formatEnergy, formatMoment, formatPlain } from '../format';
 import type { ComparisonSummary } from '../messages';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
@@ -61,16 +61,22 @@ interface FrontProps {
 }
 
 function Front({ comparison, batch, models }: FrontProps): React.JSX.Element {
-  const { trans } = useEnvironment();
+  const { trans, preferences } = useEnvironment();
+  const { energyUnit } = preferences;
   const { unit, quality } = comparison;
   const qualityName = nameOfQuality(quality, trans);
+  const most_j = Math.max(...models.map(({ model }) => model.energy_j ?? 0));
+  const [axisUnit_j, symbol] = energyAxisUnit(most_j, energyUnit);
   return (
     <div className="greenllm-Front">
       <p className="greenllm-Note">{trans.__('Batch %1', batch)}</p>
       <FrontPlot
         models={models}
         name={trans.__('%1 against energy at batch %2', qualityName, batch)}
-        energyName={unit === 'token' ? trans.__('J/token') : trans.__('J/request')}
+        energyName={
+          unit === 'token' ? trans.__('%1/token', symbol) : trans.__('%1/request', symbol)
+        }
+        energyUnit_j={axisUnit_j}
         qualityName={qualityName}
       />
       <table aria-label={trans.__('Batch %1', batch)}>
@@ -98,7 +104,9 @@ function Front({ comparison, batch, models }: FrontProps): React.JSX.Element {
                 <ProvenanceChip provenance={model.provenance} trans={trans} />
               </th>
               <td>
-                <FigureText figure={formatEnergy(model.energy_j, model.interval_j, trans)} />
+                <FigureText
+                  figure={formatEnergy(model.energy_j, model.interval_j, trans, energyUnit)}
+                />
               </td>
               {quality !== null && (
                 <td>

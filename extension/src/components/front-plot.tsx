@@ -15,6 +15,8 @@ interface FrontPlotProps {
   models: readonly NumberedModel[];
   name: string;
   energyName: string;
+  /** Of how many J the unit is in which energies are told. */
+  energyUnit_j: number;
   qualityName: string;
 }
 
@@ -31,7 +33,7 @@ interface Placed {
 /** Nothing where there are no two models of which both are known; the table has the figures. */
 export function FrontPlot(props: FrontPlotProps): React.JSX.Element | null {
   const { trans } = useEnvironment();
-  const { models, name, energyName, qualityName } = props;
+  const { models, name, energyName, energyUnit_j, qualityName } = props;
   const known = models.filter(({ model }) => model.energy_j !== null && model.quality !== null);
   if (known.length < 2) {
     return null;
@@ -67,7 +69,7 @@ export function FrontPlot(props: FrontPlotProps): React.JSX.Element | null {
       />
       {across.ends.map(end => (
         <text key={end} x={across.at(end)} y={bottom + 12} textAnchor="middle">
-          {formatTick(end)}
+          {formatTick(end / energyUnit_j)}
         </text>
       ))}
       {up.ends.map(end => (

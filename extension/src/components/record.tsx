@@ -2,7 +2,14 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { budgetUse, formatBudget, type BudgetState } from '../budget';
-import { formatBasis, formatDuration, formatEmissions, formatEnergy, formatShare } from '../format';
+import {
+  formatBasis,
+  formatDuration,
+  formatEmissions,
+  formatEnergy,
+  formatShare,
+  type EnergyUnit
+} from '../format';
 import type { ChannelEnergy, EnergyRecord, EnergyTotal } from '../messages';
 import { asRecord } from '../validate';
 import { FigureText } from './figure';
@@ -13,12 +20,13 @@ export interface RecordViewProps {
   /** A record, if it is one: it is checked here. */
   data: unknown;
   trans: TranslationBundle;
+  unit: EnergyUnit;
 }
 
-export function RecordView({ data, trans }: RecordViewProps): React.JSX.Element {
+export function RecordView({ data, trans, unit }: RecordViewProps): React.JSX.Element {
   const record = asRecord(data);
   return record ? (
-    <Card record={record} trans={trans} />
+    <Card record={record} trans={trans} unit={unit} />
   ) : (
     <p className="greenllm-Record">
       {trans.__('This energy record is not in a form that this version can read.')}
@@ -29,9 +37,10 @@ export function RecordView({ data, trans }: RecordViewProps): React.JSX.Element 
 interface CardProps {
   record: EnergyRecord;
   trans: TranslationBundle;
+  unit: EnergyUnit;
 }
 
-function Card({ record, trans }: CardProps): React.JSX.Element {
+function Card({ record, trans, unit }: CardProps): React.JSX.Element {
   const { energy, emissions, channels } = record;
   const at = new Date(record.started_at);
   const hasNet = channels.some(channel => channel.idle_j !== null);
@@ -47,18 +56,19 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
         <span className="greenllm-Record-name" title={record.name}>
           {record.name}
         </span>
-        <FigureText figure={formatEnergy(energy.gross_j, energy.interval_j, trans)} />
+        <FigureText figure={formatEnergy(energy.gross_j, energy.interval_j, trans, unit)} />
         <FigureText figure={mass} />
         <ProvenanceChip provenance={energy.provenance} trans={trans} />
         <span>{formatDuration(record.duration_s, trans)}</span>
         {record.status !== 'ok' && <span>{statusName(record.status, trans)}</span>}
-        <BudgetLine record={record} trans={trans} />
+        <BudgetLine record={record} trans={trans} unit={unit} />
         <NetRow
           figures={netFigures(
             withShare(energy, channels),
             [energy.gross_j, energy.interval_j],
             at,
-            trans
+            trans,
+            unit
           )}
           trans={trans}
         />
@@ -77,9 +87,9 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
         </thead>
         <tbody>
           {channels.map((channel, index) => (
-            <ChannelRow key={index} channel={channel} trans={trans}>
-              {hasNet && <NetCells channel={channel} at={at} trans={trans} />}
-              {hasShare && <td className="greenllm-Figure">{shareOf(channel, trans)}</td>}
+            <ChannelRow key={index} channel={channel} trans={trans} unit={unit}>
+              {hasNet && <NetCells channel={channel} at={at} trans={trans} unit={unit} />}
+              {hasShare && <td className="greenllm-Figure">{shareOf(channel, trans, unit)}</td>}
             </ChannelRow>
           ))}
         </tbody>
@@ -87,7 +97,7 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
       {reasons(energy, channels, trans).map(reason => (
         <p key={reason}>{reason}</p>
       ))}
-      <UnitLines record={record} trans={trans} />
+      <UnitLines record={record} trans={trans} unit={unit} />
       {emissions && (
         <p>
           {trans.__(
@@ -104,7 +114,7 @@ function Card({ record, trans }: CardProps): React.JSX.Element {
 }
 
 /** How the run stands to the budget that was set for it; nothing where none was. */
-function BudgetLine({ record, trans }: CardProps): React.JSX.Element | null {
+function BudgetLine({ record, trans, unit }: CardProps): React.JSX.Element | null {
   const { energy, emissions } = record;
   const budget = budgetUse(
     record,
@@ -117,7 +127,7 @@ function BudgetLine({ record, trans }: CardProps): React.JSX.Element | null {
   return (
     <span className="greenllm-Record-budget" data-state={budget.state}>
       {budget.state === 'exceeded' && <span aria-hidden="true">▲ </span>}
-      {budgetText(budget.state, formatBudget(budget), trans)}
+      {budgetText(budget.state, formatBudget(budget, unit), trans)}
     </span>
   );
 }
@@ -142,10 +152,11 @@ function budgetText(
 interface ChannelProps {
   channel: ChannelEnergy;
   trans: TranslationBundle;
+  unit: EnergyUnit;
 }
 
 function ChannelRow(props: ChannelProps & { children: React.ReactNode }): React.JSX.Element {
-  const { channel, trans, children } = props;
+  const { channel, trans, unit, children } = props;
   return (
     <tr>
       <th scope="row">
@@ -153,7 +164,7 @@ function ChannelRow(props: ChannelProps & { children: React.ReactNode }): React.
         {!channel.counted && ` ${trans.__('(part of another)')}`}
       </th>
       <td>
-        <FigureText figure={formatEnergy(channel.energy_j, channel.interval_j, trans)} />
+        <FigureText figure={formatEnergy(channel.energy_j, channel.interval_j, trans, unit)} />
       </td>
       {children}
       <td>
@@ -167,7 +178,7 @@ function ChannelRow(props: ChannelProps & { children: React.ReactNode }): React.
   );
 }
 
-function NetCells({ channel, at, trans }: ChannelProps & { at: Date }): React.JSX.Element {
+function NetCells({ channel, at, trans, unit }: ChannelProps & { at: Date }): React.JSX.Element {
   const { energy_j, idle_j, baseline } = channel;
   if (energy_j === null || idle_j === null) {
     return (
@@ -177,9 +188,9 @@ function NetCells({ channel, at, trans }: ChannelProps & { at: Date }): React.JS
       </>
     );
   }
-  const idle = formatEnergy(idle_j, channel.idle_interval_j ?? null, trans);
+  const idle = formatEnergy(idle_j, channel.idle_interval_j ?? null, trans, unit);
   const netInterval = channel.net_interval_j ?? null;
-  const net = formatEnergy(energy_j - idle_j, netInterval, trans, 'joule', energy_j);
+  const net = formatEnergy(energy_j - idle_j, netInterval, trans, unit, energy_j);
   return (
     <>
       <td>
@@ -195,11 +206,11 @@ function NetCells({ channel, at, trans }: ChannelProps & { at: Date }): React.JS
   );
 }
 
-function shareOf(channel: ChannelEnergy, trans: TranslationBundle): string {
+function shareOf(channel: ChannelEnergy, trans: TranslationBundle, unit: EnergyUnit): string {
   const { energy_j, interval_j, share_j } = channel;
   return energy_j === null || share_j === null
     ? ''
-    : formatShare(share_j, energy_j, interval_j, trans);
+    : formatShare(share_j, energy_j, interval_j, trans, unit);
 }
 
 /** Why net and share are not known; a record of an earlier version says nothing of it. */
@@ -243,15 +254,15 @@ function summedOf(channels: readonly ChannelEnergy[]): ChannelEnergy[] {
 }
 
 /** Energy for each token, sample and so on. */
-function UnitLines({ record, trans }: CardProps): React.JSX.Element {
+function UnitLines({ record, trans, unit }: CardProps): React.JSX.Element {
   return (
     <>
-      {Object.entries(record.units).map(([name, unit]) => (
+      {Object.entries(record.units).map(([name, each]) => (
         <p key={name}>
           <FigureText
-            figure={formatEnergy(unit.energy_j_per_unit, unit.interval_j_per_unit, trans)}
+            figure={formatEnergy(each.energy_j_per_unit, each.interval_j_per_unit, trans, unit)}
           />{' '}
-          {trans.__('per %1 (%2)', name, unit.count)}
+          {trans.__('per %1 (%2)', name, each.count)}
         </p>
       ))}
     </>
