@@ -16,7 +16,7 @@ EVERY_S = 0.5
 """How often the widgets are drawn at most, s."""
 
 MOST_A_SECOND = 20
-"""Widgets drawn in one second at most: many of them are each drawn less often."""
+"""Widgets drawn in one second at most: where pages show many of them, each is drawn less often."""
 
 
 class Drawing(Protocol):
@@ -27,7 +27,7 @@ class Drawing(Protocol):
 
 
 class Redraw:
-    """Follows one session for its widgets. The first one starts the thread.
+    """Follows one session for its widgets, those of them that are to be drawn. The first one starts the thread.
 
     Args:
         session: whose figures the widgets show.
@@ -55,21 +55,18 @@ class Redraw:
     def add(self, drawing: Drawing) -> None:
         """Draw it from now on."""
         with self._lock:
-            self._drawings.append(drawing)
+            if not any(other is drawing for other in self._drawings):
+                self._drawings.append(drawing)
             if not self._is_drawing:
                 self._is_drawing = True
                 self.messages.watch(self._wake)
                 threading.Thread(target=self._run, name="greenllm-widgets", daemon=True).start()
-        self.wake()
+        self._wake.set()
 
     def remove(self, drawing: Drawing) -> None:
         """Draw it no longer; without any the thread ends."""
         with self._lock:
             self._drawings = [other for other in self._drawings if other is not drawing]
-        self.wake()
-
-    def wake(self) -> None:
-        """Draw all of them soon."""
         self._wake.set()
 
     def _run(self) -> None:

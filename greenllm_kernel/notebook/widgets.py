@@ -39,14 +39,13 @@ class LiveWidget(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no ty
     def __init__(self, content: Callable[[Session, Messages], Content]) -> None:
         self._redraw = Redraw.of(Session.current())
         self._of = content
-        self._is_seen = True
         super().__init__(value=self._content().html, _view_count=0)
         self.observe(self._views_changed, "_view_count")
         self._redraw.add(self)
 
     def draw(self) -> None:
-        """Show what is known now, where a page shows it."""
-        if self._is_seen and self.comm is not None:
+        """Show what is known now."""
+        if self.comm is not None:
             self.value = self._content().html
 
     def close(self) -> None:
@@ -62,9 +61,10 @@ class LiveWidget(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no ty
 
     def _views_changed(self, change: Bunch) -> None:
         """Rest while no page shows it. Until pages have told of a first view, one is taken to be there."""
-        self._is_seen = change["new"] != 0
-        if self._is_seen:
-            self._redraw.wake()
+        if change["new"] != 0:
+            self._redraw.add(self)
+        else:
+            self._redraw.remove(self)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Mapping[str, Any]:
         """Return the view, and for pages without widgets what is known now, which says that it is not live."""

@@ -127,6 +127,14 @@ def test_a_widget_that_no_page_shows_any_more_rests(kernel):
     assert len(pages_of(kernel.run(SLEEP), model_id)) >= 2
 
 
+def test_widgets_that_no_page_shows_any_more_do_not_slow_down_one_that_is_seen(kernel):
+    kernel.run("others = [LivePower() for _ in range(100)]")
+    kernel.run("for other in others:\n    other._view_count = 1\n    other._view_count = 0")
+    model_id, _ = view_of(kernel.run("display(LivePower())"))
+    come_to_rest(kernel)
+    assert len(pages_of(kernel.run(SLEEP), model_id)) >= 3
+
+
 def test_pages_without_widgets_have_the_figures_and_are_told_that_they_are_not_live(kernel):
     kernel.run("%%energy '<img src=x onerror=alert(1)>'\nsum(range(9))")
     come_to_rest(kernel)
