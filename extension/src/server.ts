@@ -49,12 +49,12 @@ export function energyServer(settings: ServerConnection.ISettings): EnergyServer
     URLExt.objectToQueryString(sessionId === null ? { format } : { format, session: sessionId });
   return {
     history: () => ask<History>(url('history'), 'history', settings),
-    session: async sessionId => {
-      const path = url('history', encodeURIComponent(sessionId));
-      const answer = await ask<HistorySession>(path, 'historySession', settings);
-      const isAbsent = 'failure' in answer && answer.failure.reason === 'absent';
-      return isAbsent ? { failure: { ...answer.failure, reason: 'not found' } } : answer;
-    },
+    session: sessionId =>
+      ask<HistorySession>(
+        url('history', encodeURIComponent(sessionId)),
+        'historySession',
+        settings
+      ),
     hostPower: kernelId =>
       ask<HostPower>(
         url('host') + URLExt.objectToQueryString(kernelId === null ? {} : { kernel: kernelId }),
@@ -129,12 +129,13 @@ function read<T>(text: string | null, definition: string): Answer<T> {
 }
 
 function failureOf({ status, statusText }: Response, text: string | null): ServerFailure {
-  const told = parsed(text) as { message?: unknown } | null | undefined;
+  const told = parsed(text) as { message?: unknown; schema?: unknown } | null | undefined;
   const message = typeof told?.message === 'string' ? told.message : '';
   const said = shortened(message || `${status} ${statusText}`);
   switch (status) {
     case 404:
-      return { reason: 'absent', text: said };
+      // Our part says in its own form that it does not have what was asked for.
+      return { reason: told?.schema === undefined ? 'absent' : 'not found', text: said };
     case 401:
     case 403:
       return { reason: 'not allowed', text: said };

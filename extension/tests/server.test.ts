@@ -60,8 +60,10 @@ describe('the server', () => {
   });
 
   it('that does not know a session has none of it', async () => {
-    json({ message: 'no such session' }, 404);
+    json({ schema: 1, message: 'no such session' }, 404);
     expect(await server.session('gone')).toMatchObject({ failure: { reason: 'not found' } });
+    json({ message: 'Not Found' }, 404);
+    expect(await server.session('gone')).toMatchObject({ failure: { reason: 'absent' } });
   });
 
   it('that is gone gives no answer', async () => {

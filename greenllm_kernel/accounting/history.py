@@ -94,19 +94,20 @@ class HistoryReader:
             self._seen = None if is_fresh else (files, midnight_s)
             return self._known
 
-    def cells(self, session_id: str) -> tuple[Sequence[PastCell], str | None]:
+    def cells(self, session_id: str) -> tuple[Sequence[PastCell], str | None] | None:
         """Return the cells of one session, each over all its runs, in the order in which they first ran.
 
         A window opened inside a cell belongs to that cell's sum; outside of cells, windows of one name make one cell.
-        Beside them stands why figures are missing, if any are.
+        Beside them stands why figures are missing, if any are. None where the ledger has no such session.
         """
         if self._files() is None:
-            return [], None
+            return None
         sums: dict[tuple[str, str], tuple[RunningSum, LedgerRun]] = {}
-        unreadable, left_out = Unreadable(), False
+        unreadable, left_out, is_known = Unreadable(), False, False
         try:
             with Ledger(self._path, read_only=True) as ledger:
                 for _, run in _runs(ledger, ("", -1), session_id):
+                    is_known = True
                     if isinstance(run, ValueError):
                         unreadable.add(run)
                         continue
@@ -122,6 +123,8 @@ class HistoryReader:
                         unreadable.add(error)
         except LedgerError as error:
             return [], str(error)
+        if not is_known:
+            return None
         cells = [PastCell(latest, sum.result()) for sum, latest in sums.values()]
         return cells, unreadable.problem or (f"only the first {MOST_CELLS} cells are shown" if left_out else None)
 

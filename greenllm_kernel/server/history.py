@@ -56,8 +56,13 @@ class SessionHandler(Handler):
     @authenticated
     @authorized
     async def get(self, session_id: str) -> None:
-        """Answer in the form of ``$defs/historySession``."""
-        cells, problem = await asyncio.to_thread(self._reader.cells, session_id)
+        """Answer in the form of ``$defs/historySession``; of a session that the ledger does not have, with 404."""
+        found = await asyncio.to_thread(self._reader.cells, session_id)
+        if found is None:
+            self.set_status(404)
+            self.answer({"schema": SCHEMA, "message": "the ledger has no such session"})
+            return
+        cells, problem = found
         self.answer(
             {
                 "schema": SCHEMA,

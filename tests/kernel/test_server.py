@@ -68,12 +68,11 @@ def forget(server: Served) -> None:
 
 
 def test_where_nothing_was_measured_yet_the_history_is_empty(server: Served) -> None:
-    data, cells = server.api("history"), server.api("history/none")
+    data = server.api("history")
 
     fits(data, "history")
-    fits(cells, "historySession")
     assert (data["sessions"], data["all"]["runs"], data["all"]["energy_j"]) == ([], 0, None)
-    assert (cells["cells"], data["problem"], cells["problem"]) == ([], None, None)
+    assert (data["problem"], server.get("greenllm/api/history/none").status) == (None, 404)
     assert not server.ledger.exists()
 
 
@@ -89,6 +88,15 @@ def test_what_was_measured_is_told_by_session_and_by_cell(server: Served, ledger
     assert data["all"]["energy_j"] == session["energy_j"] == 150
     assert session["interval_j"] == pytest.approx([150 - 1.96 * 5, 150 + 1.96 * 5], abs=1e-3)
     assert [(cell["cell_id"], cell["runs"], cell["energy_j"]) for cell in cells["cells"]] == [("a", 2, 150)]
+
+
+def test_an_unknown_session_is_told_from_a_server_without_this_part(server: Served, ledger: Ledger) -> None:
+    ledger.write(record(measured(1)))
+    unknown, absent = server.get("greenllm/api/history/none"), server.get("greenllm/api/of-another-version")
+
+    assert (unknown.status, unknown.json["schema"]) == (404, 1)
+    assert "no such session" in unknown.json["message"]
+    assert (absent.status, b"schema" in absent.body) == (404, False)
 
 
 def test_what_is_written_meanwhile_is_in_the_next_answer(server: Served, ledger: Ledger) -> None:
@@ -272,7 +280,8 @@ def test_without_a_token_there_is_no_answer(server: Served, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_another_sites_page_gets_no_answer_with_the_users_cookie(server: Served, path: str) -> None:
+def test_another_sites_page_gets_no_answer_with_the_users_cookie(server: Served, ledger: Ledger, path: str) -> None:
+    ledger.write(record(measured(1)))
     cookie = server.cookie()
     assert server.get(f"greenllm/api/{path}", None, Cookie=cookie).status == 200
     assert server.get(f"greenllm/api/{path}", None, Cookie=cookie, Origin="http://evil.invalid").status == 404

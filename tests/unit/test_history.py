@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenllm_kernel.accounting import history as history_module
-from greenllm_kernel.accounting.history import History, HistoryReader
+from greenllm_kernel.accounting.history import History, HistoryReader, PastCell
 from greenllm_kernel.accounting.history_sums import KEPT_NAMES
 from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.accounting.record import Record, Status
@@ -34,6 +34,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def read(ledger: Ledger, now_s: float = LATER_S) -> History:
     return HistoryReader(ledger.path, lambda: now_s).history()
+
+
+def found_in(ledger: Ledger) -> tuple[Sequence[PastCell], str | None]:
+    found = HistoryReader(ledger.path).cells("session-1")
+    assert found is not None
+    return found
 
 
 def assert_same(sum: PastSum, totals: Totals) -> None:
@@ -250,7 +256,7 @@ def test_cells_are_summed_over_their_runs_as_everywhere_else(ledger: Ledger) -> 
             record(measured(7), session_id="another", begin_s=60),
         ]
     )
-    cells, problem = HistoryReader(ledger.path).cells("session-1")
+    cells, problem = found_in(ledger)
     expected = by_cell(ledger.records("session-1"))
     assert problem is None
     assert [(c.latest.name, c.latest.cell_id, c.latest.status) for c in cells] == [
@@ -264,7 +270,7 @@ def test_cells_are_summed_over_their_runs_as_everywhere_else(ledger: Ledger) -> 
 def test_of_a_session_with_too_many_cells_the_first_are_told(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_module, "MOST_CELLS", 2)
     ledger.write_all(record(measured(1), cell_id=c, begin_s=20 * n) for n, c in enumerate("abca"))
-    cells, problem = HistoryReader(ledger.path).cells("session-1")
+    cells, problem = found_in(ledger)
     assert [(c.latest.cell_id, c.sum.runs) for c in cells] == [("a", 2), ("b", 1)]
     assert problem == "only the first 2 cells are shown"
 
@@ -274,10 +280,20 @@ def test_of_a_session_with_too_many_cells_the_first_are_told(ledger: Ledger, mon
 
 def test_where_there_is_no_ledger_or_nothing_in_it_the_history_is_empty(tmp_path: Path) -> None:
     assert HistoryReader(tmp_path / "none.sqlite").history() == History()
-    assert HistoryReader(tmp_path / "none.sqlite").cells("s") == ([], None)
+    assert HistoryReader(tmp_path / "none.sqlite").cells("s") is None
     assert not (tmp_path / "none.sqlite").exists()
     (tmp_path / "empty.sqlite").touch()
     assert HistoryReader(tmp_path / "empty.sqlite").history() == History()
+    assert HistoryReader(tmp_path / "empty.sqlite").cells("s") is None
+
+
+def test_a_session_that_the_ledger_does_not_have_is_told_from_one_that_cannot_be_read(ledger: Ledger) -> None:
+    ledger.write(record(measured(1)))
+    with sqlite3.connect(ledger.path) as connection:
+        connection.execute("UPDATE records SET json = 'not JSON'")
+    cells, problem = found_in(ledger)
+    assert (cells, "cannot be read" in (problem or "")) == ([], True)
+    assert HistoryReader(ledger.path).cells("another") is None
 
 
 def test_a_damaged_ledger_is_told_of_and_read_again_once_it_is_whole(tmp_path: Path) -> None:
@@ -287,7 +303,7 @@ def test_a_damaged_ledger_is_told_of_and_read_again_once_it_is_whole(tmp_path: P
     found = reader.history()
     assert (found.all.runs, found.all.energy) == (0, None)
     assert found.problem is not None and "damaged" in found.problem and "move the file away" in found.problem
-    assert "damaged" in (reader.cells("s")[1] or "")
+    assert "damaged" in str(reader.cells("s"))
     path.unlink()
     with Ledger(path) as ledger:
         ledger.write(record(measured(3)))
@@ -318,7 +334,7 @@ def test_a_record_that_cannot_be_read_is_left_out_and_told_of(ledger: Ledger, co
     found = read(ledger)
     assert found.all.energy is not None and found.all.energy.value_j == 5
     assert found.problem is not None and found.problem.startswith("a record of the ledger cannot be read")
-    cells, problem = HistoryReader(ledger.path).cells("session-1")
+    cells, problem = found_in(ledger)
     assert [cell.sum.energy and cell.sum.energy.value_j for cell in cells] == [5]
     assert problem == found.problem
 
