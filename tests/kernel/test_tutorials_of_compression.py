@@ -92,7 +92,8 @@ def test_the_claim_stands_beside_what_was_measured(name: str, chance: float, cla
     assert right is not None and chance < float(right[1]) < 100, run(name).text("train")
     assert re.search(claim, said)
     for contender in names(contenders)[1:]:
-        measured = rf"^{contender}(, batch 1)? +{CHANGE} +-?\d+% +-?[\d.]+ ± [\d.]+ points.* (not )?reached; {VERDICT}$"
+        points = r"-?[\d.]+ \[-?[\d.]+, -?[\d.]+\] points"
+        measured = rf"^{contender}(, batch 1)? +{CHANGE} +-?\d+% +{points}.* (not )?reached; {VERDICT}$"
         assert re.search(measured, said, re.MULTILINE), said
     assert "Energy is measured\n" in said
 
