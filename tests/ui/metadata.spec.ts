@@ -94,6 +94,30 @@ test('a page that is loaded again in the middle of a cell keeps its record all t
     .toMatchObject({ cell_id: 'cell-0', status: 'ok', settled: true });
 });
 
+test('a record is kept though the view in which the cell was run is closed before it ends', async ({
+  page,
+  tmpPath
+}) => {
+  const path = `${tmpPath}/a.ipynb`;
+  await openNotebook(page, path, [runsFor(5)], 'greenllm');
+  await setPreference(page, 'notebookMetadata', 'everything');
+  await command(page, 'docmanager:clone');
+  const views = page.locator('.jp-NotebookPanel');
+  await expect(views).toHaveCount(2);
+  await runCell(page, 0, false);
+  await expect(badgeOf(page, 0).first()).toHaveAttribute('data-running', 'true');
+  await page.evaluate(() => window.jupyterapp.shell.currentWidget?.close());
+  await expect(views).toHaveCount(1);
+  await expect(badgeOf(page, 0)).toHaveAttribute('data-running', 'false', { timeout: 30_000 });
+  await page.evaluate(
+    id => window.jupyterapp.shell.activateById(id),
+    await views.getAttribute('id')
+  );
+  await expect
+    .poll(async () => (await saved(page, path)).cells[0]?.metadata.greenllm)
+    .toMatchObject({ cell_id: 'cell-0', status: 'ok', settled: true });
+});
+
 test('what a notebook keeps shows as of an earlier session, and nothing else does', async ({
   page,
   tmpPath
