@@ -13,7 +13,7 @@ import { LedgerModel } from '../src/ledger';
 import type { CellMessage, History, HistorySession, StageTotals } from '../src/messages';
 import { DEFAULT_PREFERENCES, type Preferences } from '../src/preferences';
 import type { Answer, EnergyServer, FailureReason } from '../src/server';
-import { cell, hello, totals } from './messages';
+import { beside, cell, hello, totals } from './messages';
 import { history, pastCell, pastCells, pastSession, sum } from './past';
 import { trans } from './trans';
 
@@ -195,6 +195,33 @@ describe('the table of cells', () => {
     expect(stops()).toEqual([document.activeElement]);
     (document.activeElement as HTMLElement).click();
     expect(actions.goToCell).toHaveBeenCalledWith('cell-1999');
+  });
+
+  it('tells of the cell that has the focus what is beside its figures for a mouse only', async () => {
+    const cells = manyCells(3);
+    const net = { ...beside('2026-01-31T12:00'), budget_j: 2000 };
+    cells.set(
+      'cell-1',
+      cell({ cell_id: 'cell-1', energy_j: 1200, interval_j: [1100, 1300], ...net })
+    );
+    await draw(table(cells));
+    const described = () => [...host.querySelectorAll('.greenllm-Cell [aria-describedby]')];
+    expect(described()).toEqual([]);
+    act(() => host.querySelector<HTMLElement>('[data-cell-id="cell-1"] button')?.focus());
+    expect(described()).toEqual([document.activeElement]);
+    const id = document.activeElement?.getAttribute('aria-describedby') ?? '';
+    const text = document.getElementById(id)?.textContent ?? '';
+    for (const part of [
+      '95 % interval 1.10 to 1.30 kJ',
+      'of all cells',
+      'budget of a run: 2.0 kJ',
+      'net of idle: 900 J',
+      'last run:',
+      'emissions:',
+      'power:'
+    ]) {
+      expect(text).toContain(part);
+    }
   });
 
   it('marks the running cell, and one that drew more than its budget', async () => {

@@ -108,6 +108,28 @@ test('everything is reached by the keyboard, and seen to be', async ({ page, tmp
   expect(await focusIn(panel)).toBeNull();
 });
 
+test('each row of the table has a cell for each name of a column', async ({ page, tmpPath }) => {
+  const panel = await openNotebook(page, `${tmpPath}/a.ipynb`, ['1'], 'greenllm');
+  await expect(stateOf(panel, 'waiting for the first cell')).toBeVisible();
+  await say(page, [
+    hello({ channels: gpus(1) }),
+    cell('once', { name: '[1] once' }),
+    cell('often', { name: '[2] often', runs: 3, seq: 2 }),
+    cell('failed', { name: '[3] failed', status: 'error', seq: 3 }),
+    cell('now', { name: '[4] now', status: 'running', seq: 4 })
+  ]);
+  await expect(rowOf(panel, 'now')).toContainText('running');
+  for (const width of [240, 330, 620, 900]) {
+    await page.sidebar.setWidth(width, 'right');
+    const names = await heardIn(page, '.greenllm-Cell-names', 'columnheader');
+    expect(names).toEqual(COLUMNS);
+    for (const id of ['once', 'often', 'failed', 'now']) {
+      const row = await heardIn(page, `[data-cell-id="${id}"]`, 'cell');
+      expect(row, `${id} at ${width} px`).toHaveLength(names.length);
+    }
+  }
+});
+
 test('a cell is gone to, and details are opened, without a mouse', async ({ page, tmpPath }) => {
   const cells = ['sum(range(9))', `%%energy train\n${runsFor(1)}`];
   const panel = await openNotebook(page, `${tmpPath}/a.ipynb`, cells, 'greenllm');
@@ -122,6 +144,25 @@ test('a cell is gone to, and details are opened, without a mouse', async ({ page
   await page.keyboard.press('Enter');
   await expect(card.locator('table')).toBeVisible();
 });
+
+const COLUMNS = ['Cell', 'Status', 'Energy', 'Emissions', 'Runs', 'Time', 'Power', 'Provenance'];
+
+/** The names of the elements of that role in the panel's element, as the browser tells them to a screen reader. */
+async function heardIn(page: Lab, selector: string, role: string): Promise<string[]> {
+  const [tab] = page.context().pages();
+  if (!tab) {
+    throw new Error('There is no page.');
+  }
+  const cdp = await page.context().newCDPSession(tab);
+  const { root } = await cdp.send('DOM.getDocument', { depth: 0 });
+  const { nodeId } = await cdp.send('DOM.querySelector', {
+    nodeId: root.nodeId,
+    selector: `#greenllm-panel ${selector}`
+  });
+  const { nodes } = await cdp.send('Accessibility.queryAXTree', { nodeId, role });
+  await cdp.detach();
+  return nodes.filter(node => !node.ignored).map(node => String(node.name?.value ?? ''));
+}
 
 /** Look at all our elements, wherever they are on the page, in each theme and with forced colours. */
 async function expectNoViolation(page: Lab): Promise<void> {

@@ -1,19 +1,11 @@
 /** One cell in the table of cells. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { budgetUse, formatBudget, type BudgetUse } from '../budget';
-import {
-  formatDuration,
-  formatEmissions,
-  formatEnergy,
-  formatMeanPower,
-  formatPercent,
-  type EnergyUnit
-} from '../format';
+import { formatDuration, formatEmissions, formatEnergy, formatMeanPower } from '../format';
 import type { CellMessage } from '../messages';
+import { budgetOfRun, energyDetails, runsDetail } from './cell-details';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
-import { netFigures, netLines } from './net';
 import { ProvenanceChip } from './provenance';
 
 export interface CellRowProps {
@@ -29,6 +21,8 @@ export interface CellRowProps {
   isThere: boolean;
   /** Whether the tab key leads here; arrow keys lead to the others. */
   isTabStop: boolean;
+  /** Id of the text that tells more of it; null where that tells of another. */
+  describedBy: string | null;
   onFocus: (cellId: string) => void;
 }
 
@@ -57,6 +51,7 @@ export const CellRow = React.memo(function CellRow(props: CellRowProps) {
           aria-disabled={!isThere}
           tabIndex={isTabStop ? 0 : -1}
           title={nameTitle(cell, isThere, trans)}
+          aria-describedby={props.describedBy ?? undefined}
           onFocus={() => onFocus(cell.cell_id)}
           onClick={() => isThere && actions.goToCell(cell.cell_id)}
         >
@@ -69,7 +64,7 @@ export const CellRow = React.memo(function CellRow(props: CellRowProps) {
       </span>
       <span role="cell" className="greenllm-Cell-energy">
         <FigureText
-          figure={{ ...energy, detail: energyDetail(cell, energy.detail, part, trans, unit) }}
+          figure={{ ...energy, detail: energyDetails(cell, part, trans, unit).join('\n') }}
         />
       </span>
       <span role="cell" className="greenllm-Cell-emissions">
@@ -79,7 +74,7 @@ export const CellRow = React.memo(function CellRow(props: CellRowProps) {
         role="cell"
         className="greenllm-Cell-runs"
         data-once={cell.runs === 1}
-        title={runsTitle(cell, trans, unit)}
+        title={runsDetail(cell, trans, unit)}
       >
         {trans.__('%1×', cell.runs)}
       </span>
@@ -130,45 +125,6 @@ function budgetText(cell: CellMessage, trans: TranslationBundle): string {
   }
 }
 
-function budgetOfRun(cell: CellMessage): BudgetUse | null {
-  return budgetUse(
-    cell,
-    [cell.last_energy_j, cell.last_interval_j],
-    [cell.last_mass_gco2e ?? null, cell.last_interval_gco2e ?? null]
-  );
-}
-
-function energyDetail(
-  cell: CellMessage,
-  detail: string,
-  part: number | null,
-  trans: TranslationBundle,
-  unit: EnergyUnit
-): string {
-  const { energy_j, interval_j } = cell;
-  const budget = budgetOfRun(cell);
-  const beside = netFigures(cell, [energy_j, interval_j], new Date(cell.at_ms), trans, unit);
-  return [
-    detail,
-    part !== null && trans.__('%1 of all cells', formatPercent(part, trans)),
-    budget && trans.__('budget of a run: %1 %2', ...formatBudget(budget, unit)),
-    ...netLines(beside, trans)
-  ]
-    .filter(line => typeof line === 'string')
-    .join('\n');
-}
-
 function nameTitle(cell: CellMessage, isThere: boolean, trans: TranslationBundle): string {
   return isThere ? cell.name : trans.__('%1 (not a cell of this notebook)', cell.name);
-}
-
-function runsTitle(cell: CellMessage, trans: TranslationBundle, unit: EnergyUnit): string {
-  const last = formatEnergy(cell.last_energy_j, cell.last_interval_j, trans, unit);
-  return trans._n(
-    '%1 run, %2 in all; last run: %3',
-    '%1 runs, %2 in all; last run: %3',
-    cell.runs,
-    formatDuration(cell.duration_s, trans),
-    last.detail
-  );
 }

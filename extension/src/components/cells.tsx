@@ -2,6 +2,7 @@
 import * as React from 'react';
 import { CellOrder, HOTTEST_FIRST, NOTEBOOK_ORDER, type Sorting } from '../cell-order';
 import type { CellMessage } from '../messages';
+import { CellDetails } from './cell-details';
 import { CellRow } from './cell-row';
 import { CopyCells } from './copy-cells';
 import { useEnvironment } from './environment';
@@ -29,6 +30,9 @@ export const CellTable = React.memo(function CellTable(props: CellTableProps) {
   const ids = useSortedIds(cells, revision, places, sorting);
   const { most_j, sum_j } = React.useMemo(() => extentOf(cells), [cells, revision]);
   const activeIndex = active === null ? -1 : ids.indexOf(active);
+  const activeCell = activeIndex < 0 ? null : (cells.get(ids[activeIndex] ?? '') ?? null);
+  const part = (cell: CellMessage) => (ids.length > 1 ? partOf(cell.energy_j, sum_j) : null);
+  const detailsId = React.useId();
   const isHottestFirst = sorting.by === 'energy' && sorting.isDescending;
 
   const isMoving = React.useRef(false);
@@ -84,9 +88,10 @@ export const CellTable = React.memo(function CellTable(props: CellTableProps) {
                   index={index}
                   top_px={top_px}
                   percentOfMost={percent(cell.energy_j, most_j)}
-                  part={ids.length > 1 ? partOf(cell.energy_j, sum_j) : null}
+                  part={part(cell)}
                   isThere={places.has(cell.cell_id)}
                   isTabStop={index === Math.max(0, activeIndex)}
+                  describedBy={index === activeIndex ? detailsId : null}
                   onFocus={setActive}
                 />
               )
@@ -94,6 +99,7 @@ export const CellTable = React.memo(function CellTable(props: CellTableProps) {
           }}
         />
       </div>
+      <CellDetails id={detailsId} cell={activeCell} part={activeCell && part(activeCell)} />
       <div className="greenllm-Cells-foot">
         <CopyCells cells={cells} ids={ids} />
         <ExportLinks sessionId={sessionId} />
