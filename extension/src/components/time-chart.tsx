@@ -3,6 +3,7 @@ import * as React from 'react';
 import type uPlot from 'uplot';
 import type { Column } from '../columns';
 import type { Span } from './chart-view';
+import { systemColor, useForcedColors } from './forced-colors';
 import {
   drawLimits,
   drawNames,
@@ -63,6 +64,11 @@ const TIME_AXIS_PX = 22;
 const SHORT_SPAN_S = 180;
 /** A drag below this is a click, px. */
 const DRAG_PX = 4;
+/** Instead of which of the theme's colours stands which of the system's; all others are that of text. */
+const SYSTEM_COLORS: Readonly<Record<string, string>> = {
+  '--jp-border-color2': 'GrayText',
+  '--jp-layout-color1': 'Canvas'
+};
 
 export function TimeChart(props: TimeChartProps): React.JSX.Element {
   const host = React.useRef<HTMLDivElement>(null);
@@ -70,7 +76,8 @@ export function TimeChart(props: TimeChartProps): React.JSX.Element {
   const latest = React.useRef(props);
   latest.current = props;
 
-  const look = JSON.stringify([props.lines, props.theme]);
+  const isForced = useForcedColors();
+  const look = JSON.stringify([props.lines, props.theme, isForced]);
   React.useEffect(() => {
     const node = host.current;
     if (!node) {
@@ -79,7 +86,8 @@ export function TimeChart(props: TimeChartProps): React.JSX.Element {
     let isGone = false;
     void library().then(UPlot => {
       if (UPlot && !isGone) {
-        chart.current = new UPlot(optionsFor(node, latest), dataOf(latest.current), node);
+        const color = isForced ? forcedColor : themeColor(node);
+        chart.current = new UPlot(optionsFor(node, color, latest), dataOf(latest.current), node);
       }
     });
     return () => {
@@ -142,13 +150,25 @@ function show(chart: uPlot, props: TimeChartProps): void {
   });
 }
 
+/** The colour of a variable of the theme. */
+type ColorOf = (variable: string) => string;
+
+function themeColor(node: HTMLElement): ColorOf {
+  const style = getComputedStyle(node);
+  return variable => style.getPropertyValue(variable).trim() || 'gray';
+}
+
+/** Where the system chooses all colours: lines are told apart by their dashes. */
+function forcedColor(variable: string): string {
+  return systemColor(SYSTEM_COLORS[variable] ?? 'CanvasText');
+}
+
 function optionsFor(
   node: HTMLElement,
+  color: ColorOf,
   latest: React.MutableRefObject<TimeChartProps>
 ): uPlot.Options {
-  const style = getComputedStyle(node);
-  const color = (name: string) => style.getPropertyValue(name).trim() || 'gray';
-  const font = `10px ${style.fontFamily}`;
+  const font = `10px ${getComputedStyle(node).fontFamily}`;
   const axis = {
     stroke: color('--jp-ui-font-color2'),
     font,
