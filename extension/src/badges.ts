@@ -111,16 +111,13 @@ export class NotebookBadges implements IDisposable {
     if (drawn?.subject === subject && drawn.manner === this._manner) {
       return false;
     }
-    const node = drawn?.node ?? makeBadge();
-    if (!drawn) {
-      const input = cell.node.querySelector(INPUT);
-      if (!input) {
-        // Not in the page yet: it tells when it is, and is looked for with the next message, too.
-        this._drawnOf = '';
-        return false;
-      }
-      input.after(node);
+    const input = drawn ? null : cell.node.querySelector(INPUT);
+    if (!drawn && !input) {
+      // Not in the page yet: the notebook tells when it is.
+      return false;
     }
+    const node = drawn?.node ?? makeBadge();
+    input?.after(node);
     writeBadge(node, subject, trans, preferences.current.energyUnit);
     this._drawn.set(cell, { node, subject, manner: this._manner });
     return true;

@@ -32,6 +32,7 @@ export class PowerHistory {
   ];
   private _first_s = NaN;
   private _revision = 0;
+  private _pastRevision = 0;
 
   /** @param isMeasured - Whether a run was open all the time between two instants, s. */
   constructor(
@@ -55,6 +56,11 @@ export class PowerHistory {
   /** Changes with every point. */
   get revision(): number {
     return this._revision;
+  }
+
+  /** Changes when something is filled in before the last point. */
+  get pastRevision(): number {
+    return this._pastRevision;
   }
 
   /** The points as they came, as far as they are kept. */
@@ -107,6 +113,7 @@ export class PowerHistory {
     }
     this._first_s = Number.isNaN(this._first_s) ? from_s : Math.min(this._first_s, from_s);
     this._revision += 1;
+    this._pastRevision += 1;
   }
 
   private _isAfterBreak(last_s: number, time_s: number): boolean {

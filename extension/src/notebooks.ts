@@ -1,6 +1,6 @@
 /** One stream for each open notebook, and which of them is current. */
 import type { ISessionContext } from '@jupyterlab/apputils';
-import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import type { CellList, INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { KernelStream } from './stream';
 import type { INotebookStreams } from './tokens';
@@ -12,6 +12,10 @@ export class NotebookStreams implements INotebookStreams {
   /** By session context: two views of one notebook share theirs. */
   private readonly _streams = new Map<ISessionContext, KernelStream>();
   private readonly _tracker: INotebookTracker;
+  /** Whose order is followed. */
+  private _cells: CellList | null = null;
+  /** null: to be read anew. */
+  private _cellOrder: readonly string[] | null = null;
 
   /** @param onStream - Called with each new stream. */
   constructor(
@@ -20,10 +24,7 @@ export class NotebookStreams implements INotebookStreams {
   ) {
     this._tracker = tracker;
     tracker.widgetAdded.connect((_, notebook) => this._follow(notebook));
-    tracker.currentChanged.connect((_, notebook) => {
-      notebook?.content.model?.cells.changed.connect(this._onCellsChanged, this);
-      this._changed.emit();
-    });
+    tracker.currentChanged.connect(() => this._changed.emit());
     tracker.forEach(notebook => this._follow(notebook));
   }
 
@@ -33,6 +34,18 @@ export class NotebookStreams implements INotebookStreams {
 
   get current(): KernelStream | null {
     return this.notebook && this.of(this.notebook);
+  }
+
+  get cellOrder(): readonly string[] {
+    const cells = this.notebook?.content.model?.cells ?? null;
+    if (cells !== this._cells) {
+      this._cells?.changed.disconnect(this._onCellsChanged, this);
+      cells?.changed.connect(this._onCellsChanged, this);
+      this._cells = cells;
+      this._cellOrder = null;
+    }
+    this._cellOrder ??= Array.from(cells ?? [], cell => cell.id);
+    return this._cellOrder;
   }
 
   get changed(): ISignal<this, void> {
@@ -71,6 +84,7 @@ export class NotebookStreams implements INotebookStreams {
 
   /** Cells that are gone, moved or added: the table follows the notebook's order. */
   private _onCellsChanged(): void {
+    this._cellOrder = null;
     this._changed.emit();
   }
 }

@@ -40,7 +40,6 @@ export class EnergyPanel extends ReactWidget {
   private readonly _pace: Pace;
   /** What was drawn last, apart from figures. */
   private _drawn = '';
-  private _cellOrder: readonly string[] = [];
   private readonly _ledger: LedgerModel;
 
   constructor({ streams, preferences, trans, actions, server }: EnergyPanelOptions) {
@@ -119,23 +118,10 @@ export class EnergyPanel extends ReactWidget {
           failure: current?.failure ?? null,
           isLoading: current?.isLoading ?? false,
           hostPower: this._hostWatch.power,
-          cellOrder: this._currentOrder()
+          cellOrder: this._streams.cellOrder
         }}
       />
     );
-  }
-
-  /** Ids of the notebook's cells; the same array as long as it holds, so that nothing is sorted again. */
-  private _currentOrder(): readonly string[] {
-    const cells = this._streams.notebook?.content.model?.cells;
-    const ids = cells ? Array.from(cells, cell => cell.id) : [];
-    const isSame =
-      ids.length === this._cellOrder.length &&
-      ids.every((id, index) => id === this._cellOrder[index]);
-    if (!isSame) {
-      this._cellOrder = ids;
-    }
-    return this._cellOrder;
   }
 
   /** Whether more than figures has changed since the panel was drawn. */

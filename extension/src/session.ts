@@ -27,6 +27,7 @@ export class EnergySession {
   private _power: PowerMessage | null = null;
   private _powerArrived_ms = -Infinity;
   private _cellsRevision = 0;
+  private _helloRevision = 0;
   private readonly _running = new Set<string>();
   private _heard_ms: number;
 
@@ -80,6 +81,11 @@ export class EnergySession {
     return this._cellsRevision;
   }
 
+  /** Changes with whatever the charts draw: power, runs, and what the channels are. */
+  get pictureRevision(): string {
+    return `${this.history.revision} ${this.runs.revision} ${this._helloRevision}`;
+  }
+
   get isRunning(): boolean {
     return this._running.size > 0;
   }
@@ -121,7 +127,10 @@ export class EnergySession {
     switch (message.kind) {
       case 'hello':
         // Mostly it says the same again: what was drawn of it then stands.
-        this._hello = this._hello && isSameHello(this._hello, message) ? this._hello : message;
+        if (!this._hello || !isSameHello(this._hello, message)) {
+          this._hello = message;
+          this._helloRevision += 1;
+        }
         break;
       case 'totals':
         this._totals = message;

@@ -11,6 +11,8 @@ export interface INotebookStreams {
   readonly notebook: NotebookPanel | null;
   /** Its stream. */
   readonly current: KernelStream | null;
+  /** Ids of the current notebook's cells, in its order; the same array as long as it holds. */
+  readonly cellOrder: readonly string[];
   /** Emitted when another notebook becomes current, or anything about the current one changes. */
   readonly changed: ISignal<INotebookStreams, void>;
   /** Emitted when a notebook has been opened; two views of one document are two notebooks. */

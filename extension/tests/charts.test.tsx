@@ -13,12 +13,13 @@ import { cell, channel, hello, power, SESSION } from './messages';
 
 /** Stands in for uPlot, which draws on a canvas that jsdom has not, and keeps what it was given. */
 const drawn = vi.hoisted(() => ({
-  charts: [] as { data: Float64Array[]; x: { min: number; max: number } }[]
+  charts: [] as { data: Float64Array[]; x: { min: number; max: number }; pictures: number }[]
 }));
 vi.mock('uplot', () => ({
   default: class {
     data: unknown;
     x: unknown = null;
+    pictures = 0;
     constructor(_: unknown, data: unknown) {
       this.data = data;
       drawn.charts.push(this as never);
@@ -29,6 +30,7 @@ vi.mock('uplot', () => ({
     setSize = vi.fn();
     setData(data: unknown) {
       this.data = data;
+      this.pictures += 1;
     }
     setScale(key: string, limits: unknown) {
       this.x = key === 'x' ? limits : this.x;
@@ -116,20 +118,20 @@ describe('the charts', () => {
   it('give uPlot the history’s own columns', async () => {
     const session = sessionOf();
     feed(session, 0, 100);
-    await draw(<Charts session={session} />);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     expect(drawn.charts[0]?.data[1]?.buffer).toBe(session.history.recent.total_w.buffer);
   });
 
   it('follow the present until they are paused, and again when resumed', async () => {
     const session = sessionOf();
     feed(session, 0, 100);
-    await draw(<Charts session={session} />);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     feed(session, 100, 110);
-    await draw(<Charts session={session} />);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     expect(span()).toEqual([49.75, 109.75]);
     click('Pause');
     feed(session, 110, 130);
-    await draw(<Charts session={session} />);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     expect(span()).toEqual([49.75, 109.75]);
     expect(stateText()).toMatch(/Paused at \d\d:\d\d:\d\d; measuring goes on\./);
     click('Resume');
@@ -140,9 +142,9 @@ describe('the charts', () => {
   it('zoom and move by keys, and show all again', async () => {
     const session = sessionOf();
     feed(session, 0, 200);
-    await draw(<Charts session={session} />);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     feed(session, 200, 200.5);
-    await draw(<Charts session={session} />);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     press('+');
     expect(span()[0]).toBeGreaterThan(140.25);
     expect(stateText()).toContain('Zoomed');
@@ -160,7 +162,10 @@ describe('the charts', () => {
     const session = sessionOf(channel(), channel({ id: 'cpu', component: 'cpu' }));
     number = 1;
     session.accept(power({ seq: 1, at_ms: 1000, power_w: { 'gpu:0': 300, cpu: 50 } }));
-    await draw(<Charts session={session} />, environment({ chart: 'stacked' }));
+    await draw(
+      <Charts session={session} revision={session.pictureRevision} />,
+      environment({ chart: 'stacked' })
+    );
     expect(button('Stacked').getAttribute('aria-pressed')).toBe('true');
     expect(drawn.charts.map(({ data }) => data.map(column => column[0]))).toContainEqual([
       1, 300, 350
@@ -178,7 +183,7 @@ describe('the charts', () => {
     const session = sessionOf(channel(), channel({ id: 'cpu', component: 'cpu', label: HOSTILE }));
     feed(session, 0, 30);
     feed(session, 40, 70);
-    await draw(<Charts session={session} />);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     const hidden = host.querySelectorAll('.greenllm-Heard table');
     expect(hidden).toHaveLength(2);
     click('Table');
@@ -202,17 +207,104 @@ describe('the charts', () => {
     const session = sessionOf();
     const value = environment();
     feed(session, 0, 101);
-    await draw(<Charts session={session} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
     const text = () => host.querySelector('.greenllm-Heard table tbody')?.textContent;
     const before = text();
     for (let at_s = 101; at_s < 109; at_s++) {
       feed(session, at_s, at_s + 1);
-      await draw(<Charts session={session} />, value);
+      await draw(<Charts session={session} revision={session.pictureRevision} />, value);
     }
     expect(text()).toBe(before);
     feed(session, 109, 111);
-    await draw(<Charts session={session} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
     expect(text()).not.toBe(before);
+  });
+
+  it('are made again only for what they draw: not for a cell that goes on as it did', async () => {
+    const session = sessionOf();
+    const value = environment();
+    feed(session, 0, 20);
+    const run = { run_id: 'a', started_at_ms: 1000, ended_at_ms: null };
+    session.accept(cell({ seq: 1, at_ms: 19_000, ...run }));
+    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    const made = vi.spyOn(session.history, 'tableFor');
+    session.accept(cell({ seq: 2, at_ms: 20_000, energy_j: 800, ...run }));
+    session.accept(hello({ seq: 3, at_ms: 20_500 }));
+    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    expect(made).not.toHaveBeenCalled();
+    session.accept(cell({ seq: 4, status: 'ok', ...run, ended_at_ms: 20_000 }));
+    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    expect(made).toHaveBeenCalled();
+  });
+
+  it('are drawn anew once they have moved by what can be seen', async () => {
+    const session = sessionOf();
+    const value = environment();
+    feed(session, 0, 1300);
+    const follow = async (from_s: number) => {
+      const before = drawn.charts.map(({ pictures }) => pictures);
+      for (let at_s = from_s; at_s < from_s + 10; at_s += 0.25) {
+        feed(session, at_s, at_s + 0.25);
+        await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+      }
+      return drawn.charts.map(({ pictures }, index) => pictures - (before[index] ?? 0));
+    };
+    await follow(1300);
+    // Ten minutes on 272 px: a pixel each 2.2 s.
+    click('10 min');
+    const [power_times = 0, emissions_times = 0] = await follow(1310);
+    expect(power_times).toBeLessThanOrEqual(10);
+    expect(power_times).toBeGreaterThanOrEqual(9);
+    expect(emissions_times).toBe(power_times);
+    click('1 min');
+    expect(await follow(1320)).toEqual([40, 20]);
+  });
+
+  it('move what marks the cells as a whole', async () => {
+    const session = sessionOf();
+    const value = environment();
+    feed(session, 0, 100);
+    const run = { run_id: 'a', started_at_ms: 60_000, ended_at_ms: 70_000 };
+    session.accept(cell({ seq: 1, status: 'ok', ...run }));
+    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    const look = () => {
+      const band = host.querySelector<HTMLElement>('.greenllm-Band');
+      const { left = '', width = '' } = band?.style ?? {};
+      const strip = band?.parentElement?.style.transform ?? '';
+      return { left, width, shift: Number(/translateX\((.*)%\)/.exec(strip)?.[1]) };
+    };
+    const before = look();
+    expect(before.width).toBe('16.7%');
+    expect(parseFloat(before.left) + before.shift).toBeCloseTo((100 * (60 - 39.75)) / 60, 1);
+    feed(session, 100, 110);
+    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    expect(look()).toEqual({
+      ...before,
+      shift: expect.closeTo(before.shift - 100 / 6, 5) as number
+    });
+  });
+
+  it('have one name, and say what they show as seldom as their tables do', async () => {
+    const session = sessionOf();
+    const value = environment();
+    feed(session, 0, 101);
+    const look = async () => {
+      await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+      const chart = host.querySelector('[role="application"]');
+      const ids = chart?.getAttribute('aria-describedby')?.split(' ') ?? [];
+      const texts = ids.map(id => document.getElementById(id)?.textContent);
+      return [chart?.getAttribute('aria-label'), ...texts];
+    };
+    const first = await look();
+    expect(first).toEqual([
+      'Power',
+      'Last 350 W, highest 350 W',
+      expect.stringContaining('Escape')
+    ]);
+    session.accept(power({ seq: 900, at_ms: 105_000, total_w: 500 }));
+    expect(await look()).toEqual(first);
+    session.accept(power({ seq: 901, at_ms: 111_000, total_w: 400 }));
+    expect(await look()).toEqual(['Power', 'Last 400 W, highest 500 W', first[2]]);
   });
 
   it('mark cells with their names as text, and lead to them', async () => {
@@ -239,7 +331,7 @@ describe('the charts', () => {
     ];
     runs.forEach(run => session.accept(run));
     const value = environment();
-    await draw(<Charts session={session} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
     const bands = [...host.querySelectorAll<HTMLButtonElement>('.greenllm-Band')];
     expect(bands.map(band => band.textContent)).toEqual([HOSTILE, '[2] now']);
     expect(bands[1]?.getAttribute('aria-label')).toContain('running since');
@@ -250,6 +342,10 @@ describe('the charts', () => {
     expect(host.querySelector('.greenllm-Bands-note')?.textContent).toContain(
       '[2] now, running since'
     );
+    act(() => {
+      bands[0]?.dispatchEvent(new MouseEvent('mouseout', { bubbles: true, relatedTarget: host }));
+    });
+    expect(host.querySelector('.greenllm-Bands-note')?.textContent).toContain('[2] now');
     act(() => {
       bands[1]?.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft', bubbles: true }));
     });
@@ -263,7 +359,7 @@ describe('power now', () => {
     const session = sessionOf(channel({ limit_w: 700 }), channel({ id: 'cpu', component: 'cpu' }));
     const power_w = { 'gpu:0': 350, cpu: 40 };
     session.accept(power({ power_w, utilization: { 'gpu:0': 0.97 } }));
-    await draw(<ChannelList session={session} state="live" />);
+    await draw(<ChannelList channels={session.hello?.channels ?? []} power={session.power} />);
     const meter = host.querySelector('[role="meter"]');
     expect(meter?.getAttribute('aria-valuenow')).toBe('50');
     expect(meter?.getAttribute('aria-valuetext')).toBe('50 % of 700 W');
@@ -276,7 +372,7 @@ describe('power now', () => {
   it('tells the limit, and no power, where nothing is read', async () => {
     const session = sessionOf(channel({ limit_w: 700 }));
     session.accept(power({ utilization: { 'gpu:0': 0.97 } }));
-    await draw(<ChannelList session={session} state="at rest" />);
+    await draw(<ChannelList channels={session.hello?.channels ?? []} power={null} />);
     expect(host.querySelector('[role="meter"]')).toBeNull();
     expect(host.textContent).toContain('limit 700 W');
     expect(host.textContent).not.toContain('350');

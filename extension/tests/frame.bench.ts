@@ -57,8 +57,8 @@ function draw(
   value: Environment
 ): void {
   const parts = [
-    React.createElement(Charts, { key: 'charts', session }),
-    React.createElement(ChannelList, { key: 'channels', session, state: 'live' })
+    React.createElement(Charts, { key: 'charts', session, revision: session.pictureRevision }),
+    React.createElement(ChannelList, { key: 'channels', channels: CHANNELS, power: session.power })
   ];
   flushSync(() => root.render(React.createElement(EnvironmentProvider, { value }, parts)));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bandsOf } from '../src/components/bands';
+import { BandLanes, seenOf } from '../src/components/band-lanes';
 import type { CellMessage } from '../src/messages';
 import { RunSpans } from '../src/runs';
 import { cell } from './messages';
@@ -66,8 +66,8 @@ describe('the runs on the time axis', () => {
       run({ run_id: 'inner', cell_id: '2', started_at_ms: 2_000, ended_at_ms: 4_000 }),
       run({ run_id: 'now', cell_id: '3', status: 'running', started_at_ms: 11_000 })
     );
-    const bands = bandsOf(spans.within(0, 20), [1, 20], 13);
-    expect(bands.map(({ run, span, lane }) => [run.run_id, span, lane])).toEqual([
+    const { bands } = new BandLanes().choose(spans, [1, 20], 13);
+    expect(bands.map(({ run, lane }) => [run.run_id, seenOf(run, [1, 20], 13), lane])).toEqual([
       ['outer', [1, 10], 0],
       ['inner', [2, 4], 1],
       ['now', [11, 13], 0]
@@ -83,8 +83,30 @@ describe('the runs on the time axis', () => {
         ended_at_ms: index * 1000 + index + 1
       })
     );
-    const bands = bandsOf(spansOf(...runs).within(0, 300), [0, 300], 300);
+    const { bands, more } = new BandLanes().choose(spansOf(...runs), [0, 300], 300);
     expect(bands).toHaveLength(40);
+    expect(more).toBe(160);
     expect(bands[0]?.run.run_id).toBe('160');
+  });
+
+  it('looks at the runs anew only when one begins, ends, comes into view or leaves it', () => {
+    const spans = spansOf(
+      run({ run_id: 'a', cell_id: '1', started_at_ms: 2_000, ended_at_ms: 4_000 }),
+      run({ run_id: 'b', cell_id: '2', status: 'running', started_at_ms: 10_000 }),
+      run({ run_id: 'c', cell_id: '3', started_at_ms: 20_000, ended_at_ms: 21_000 })
+    );
+    const lanes = new BandLanes();
+    const chosen = (from_s: number, to_s: number) => lanes.choose(spans, [from_s, to_s], to_s);
+    const idsOf = ({ bands }: ReturnType<typeof chosen>) => bands.map(band => band.run.run_id);
+    const first = chosen(1, 11);
+    expect(idsOf(first)).toEqual(['a', 'b']);
+    spans.take(run({ run_id: 'b', cell_id: '2', status: 'running', started_at_ms: 10_000 }));
+    expect(chosen(3, 13)).toBe(first);
+    expect(idsOf(chosen(4, 14))).toEqual(['b']);
+    expect(idsOf(chosen(3, 13))).toEqual(['a', 'b']);
+    expect(idsOf(chosen(11, 21))).toEqual(['b', 'c']);
+    expect(idsOf(chosen(1, 9))).toEqual(['a']);
+    spans.take(run({ run_id: 'b', cell_id: '2', started_at_ms: 8_000, ended_at_ms: 9_000 }));
+    expect(idsOf(chosen(1, 9))).toEqual(['a', 'b']);
   });
 });

@@ -5,7 +5,7 @@ import { expect, LOAD, openNotebook, runCell, runsFor, test, type Lab } from './
 const CLOCK = /\d\d:\d\d:\d\d/;
 
 function powerChart(panel: Locator): Locator {
-  return panel.getByRole('img', { name: /Power over time/ });
+  return panel.getByRole('application', { name: 'Power' });
 }
 
 function tool(panel: Locator, name: string): Locator {

@@ -71,9 +71,9 @@ declare global {
   }
 }
 
-export function gpus(count: number): ChannelDescription[] {
+export function gpus(count: number, limit_w: number | null = null): ChannelDescription[] {
   return Array.from({ length: count }, (_, index) =>
-    made.channel({ id: `gpu:${index}`, label: `NVIDIA H200 ${index}` })
+    made.channel({ id: `gpu:${index}`, label: `NVIDIA H200 ${index}`, limit_w })
   );
 }
 

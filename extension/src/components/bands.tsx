@@ -1,20 +1,13 @@
 /** The cells that ran, as marks below the time axis: where, how long, and a way to each. */
 import * as React from 'react';
 import type { RunSpan } from '../runs';
+import { seenOf, type Band } from './band-lanes';
 import type { Span } from './chart-view';
 import { useEnvironment } from './environment';
 import { clock } from './time-chart';
 
-export interface Band {
-  readonly run: RunSpan;
-  /** What of it can be seen; to the last instant known where it still runs. */
-  readonly span: Span;
-  readonly lane: number;
-}
-
-/** More would be neither read nor told apart. */
-const MAX_BANDS = 40;
-const MAX_LANES = 3;
+/** How far the strip moves before its origin is taken anew, s. */
+const ORIGIN_EVERY_S = 600;
 const WITH_SECONDS: Span = [0, 0];
 
 export interface BandsProps {
@@ -23,6 +16,8 @@ export interface BandsProps {
   more: number;
   /** What the charts show. */
   span: Span;
+  /** Until when a run that has not ended is drawn, s. */
+  now_s: number;
   /** The marked one's run. */
   marked: string | null;
   onMark: (run_id: string | null) => void;
@@ -30,7 +25,7 @@ export interface BandsProps {
 
 export function Bands(props: BandsProps): React.JSX.Element | null {
   const { trans } = useEnvironment();
-  const { bands, more, span, marked, onMark } = props;
+  const { bands, more, span, now_s, marked, onMark } = props;
   const [current, setCurrent] = React.useState<string | null>(null);
   const buttons = React.useRef(new Map<string, HTMLButtonElement>());
   const latest = React.useRef(bands);
@@ -56,21 +51,26 @@ export function Bands(props: BandsProps): React.JSX.Element | null {
       aria-label={trans.__('Cells on the time axis')}
       data-lanes={lanes}
     >
-      {bands.map(({ run, span: seen, lane }, index) => (
-        <BandButton
-          key={run.run_id}
-          run={run}
-          lane={lane}
-          {...placeOf(seen, span)}
-          isMarked={run.run_id === marked}
-          isTabStop={run.run_id === entry}
-          index={index}
-          buttons={buttons.current}
-          onMove={onMove}
-          onFocus={setCurrent}
-          onMark={onMark}
-        />
-      ))}
+      <div
+        className="greenllm-Bands-strip"
+        style={{ transform: `translateX(${percent(originOf(span) - span[0], span)}%)` }}
+      >
+        {bands.map(({ run, lane }, index) => (
+          <BandButton
+            key={run.run_id}
+            run={run}
+            lane={lane}
+            {...placeOf(seenOf(run, span, now_s), span)}
+            isMarked={run.run_id === marked}
+            isTabStop={run.run_id === entry}
+            index={index}
+            buttons={buttons.current}
+            onMove={onMove}
+            onFocus={setCurrent}
+            onMark={onMark}
+          />
+        ))}
+      </div>
       {more > 0 && (
         <span className="greenllm-Bands-more">
           {trans._n('and %1 shorter one', 'and %1 shorter ones', more)}
@@ -97,7 +97,7 @@ interface BandButtonProps {
   onMark: (run_id: string | null) => void;
 }
 
-/** Its words are made once, and it is drawn again only when it has moved by what can be seen. */
+/** Its words are made once, and it is drawn again only when it has changed: the strip moves all of them. */
 const BandButton = React.memo(function BandButton(props: BandButtonProps) {
   const { trans, actions } = useEnvironment();
   const { run, lane, left, width, isMarked, isTabStop, index, buttons, onMove, onFocus, onMark } =
@@ -118,6 +118,7 @@ const BandButton = React.memo(function BandButton(props: BandButtonProps) {
     <button
       ref={keep}
       className="greenllm-Band"
+      data-run={run_id}
       data-lane={lane}
       data-running={run.to_s === null}
       data-marked={isMarked}
@@ -133,7 +134,12 @@ const BandButton = React.memo(function BandButton(props: BandButtonProps) {
       }}
       onBlur={() => onMark(null)}
       onMouseEnter={() => onMark(run_id)}
-      onMouseLeave={() => onMark(null)}
+      onMouseLeave={event => {
+        // One that has the focus stays marked while others pass below the pointer.
+        const focused = document.activeElement;
+        const others = event.currentTarget.parentElement;
+        onMark(others?.contains(focused) ? ((focused as HTMLElement).dataset.run ?? null) : null);
+      }}
     >
       {run.name}
     </button>
@@ -151,38 +157,21 @@ export function bandText(
     : trans.__('%1, %2 to %3', name, from, clock(to_s, WITH_SECONDS));
 }
 
-/**
- * The runs to be marked in a stretch of time: the longest where there are too many, in lanes where they overlap.
- *
- * @param now_s - Until when a run that has not ended is drawn, s.
- */
-export function bandsOf(runs: readonly RunSpan[], [from_s, to_s]: Span, now_s: number): Band[] {
-  const seen = runs.map(run => ({
-    run,
-    span: [
-      Math.max(run.from_s, from_s),
-      Math.min(run.to_s ?? Math.max(now_s, run.from_s), to_s)
-    ] as const
-  }));
-  const length = ({ span }: { span: Span }) => span[1] - span[0];
-  const longest = seen.sort((a, b) => length(b) - length(a)).slice(0, MAX_BANDS);
-  const ends: number[] = [];
-  return longest
-    .sort((a, b) => a.run.from_s - b.run.from_s)
-    .map(({ run, span }) => {
-      const free = ends.findIndex(end_s => end_s <= run.from_s);
-      const lane = Math.min(free >= 0 ? free : ends.length, MAX_LANES - 1);
-      ends[lane] = Math.max(ends[lane] ?? -Infinity, run.to_s ?? Infinity);
-      return { run, span, lane };
-    });
+/** In percent of the stretch shown, on the strip. A tenth of it is less than a pixel. */
+function placeOf([from_s, to_s]: Span, span: Span): { left: string; width: string } {
+  return {
+    left: `${percent(from_s - originOf(span), span).toFixed(1)}%`,
+    width: `${percent(to_s - from_s, span).toFixed(1)}%`
+  };
 }
 
-function placeOf([from_s, to_s]: Span, [first_s, last_s]: Span): { left: string; width: string } {
-  const percent = (time_s: number) => (100 * time_s) / (last_s - first_s);
-  return {
-    left: `${percent(from_s - first_s).toFixed(2)}%`,
-    width: `${percent(to_s - from_s).toFixed(2)}%`
-  };
+/** What the places on the strip count from: it stands still while the stretch that is shown moves on. */
+function originOf([from_s]: Span): number {
+  return Math.floor(from_s / ORIGIN_EVERY_S) * ORIGIN_EVERY_S;
+}
+
+function percent(duration_s: number, [from_s, to_s]: Span): number {
+  return (100 * duration_s) / (to_s - from_s);
 }
 
 function targetOf(key: string, index: number, count: number): number {

@@ -2,25 +2,24 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { formatPercent, formatPower } from '../format';
-import type { ChannelDescription, Provenance } from '../messages';
-import type { EnergySession } from '../session';
-import type { PowerState } from '../state';
+import type { ChannelDescription, PowerMessage, Provenance } from '../messages';
 import { useEnvironment } from './environment';
 import { LineSwatch, lineStyles, type LineStyle } from './lines';
 import { shortNames } from './names';
 import { ProvenanceChip } from './provenance';
 
 export interface ChannelListProps {
-  session: EnergySession;
-  state: PowerState;
+  channels: readonly ChannelDescription[];
+  /** The present one; null where there is none. */
+  power: PowerMessage | null;
 }
 
-export function ChannelList({ session, state }: ChannelListProps): React.JSX.Element {
+/** Drawn again only with another power, not with every message. */
+export const ChannelList = React.memo(function ChannelList(props: ChannelListProps) {
   const { trans } = useEnvironment();
-  const channels = session.hello?.channels ?? [];
+  const { channels, power } = props;
   const styles = lineStyles(channels);
   const names = shortNames(channels, trans);
-  const power = state === 'live' ? session.power : null;
   return (
     <ul className="greenllm-Channels" aria-label={trans.__('Power of each part')}>
       {channels.map(channel => (
@@ -29,30 +28,55 @@ export function ChannelList({ session, state }: ChannelListProps): React.JSX.Ele
           channel={channel}
           name={names.get(channel.id) ?? ''}
           line={styles.get(channel.id)}
-          power_w={power ? (power.power_w[channel.id] ?? null) : undefined}
-          utilization={power?.utilization?.[channel.id] ?? null}
+          {...figuresOf(channel, power, trans)}
         />
       ))}
     </ul>
   );
+});
+
+/** As they are told: what reads the same is not drawn again. */
+interface ChannelFigures {
+  /** Empty where there is no present reading to show. */
+  readonly power: string;
+  /** Which part of its limit it draws, 0 to 1; null where that is not known. */
+  readonly partOfLimit: number | null;
+  /** In which part of the time it was busy; empty where that is not known. */
+  readonly use: string;
 }
 
-interface ChannelRowProps {
+function figuresOf(
+  channel: ChannelDescription,
+  message: PowerMessage | null,
+  trans: TranslationBundle
+): ChannelFigures {
+  const { id, limit_w } = channel;
+  const power_w = message?.power_w[id] ?? null;
+  const utilization = message?.utilization?.[id] ?? null;
+  const isLimited = typeof limit_w === 'number' && power_w !== null;
+  const part = isLimited ? (limit_w > 0 ? Math.min(power_w / limit_w, 1) : 1) : null;
+  return {
+    power: message ? formatPower(power_w, provenanceOf(channel) === 'estimated') : '',
+    partOfLimit: part && Number(part.toFixed(3)),
+    use: utilization === null ? '' : useText(utilization, trans)
+  };
+}
+
+function provenanceOf({ fault, provenance }: ChannelDescription): Provenance {
+  return fault === null ? provenance : 'unavailable';
+}
+
+interface ChannelRowProps extends ChannelFigures {
   channel: ChannelDescription;
   /** What the chart calls it. */
   name: string;
   line: LineStyle | undefined;
-  /** undefined where there is no present reading to show. */
-  power_w: number | null | undefined;
-  /** Part of the time in which it was busy, 0 to 1; null where that is not known. */
-  utilization: number | null;
 }
 
 /** Drawn again only when its own figures have changed. */
 const ChannelRow = React.memo(function ChannelRow(props: ChannelRowProps) {
   const { trans } = useEnvironment();
-  const { channel, name, line, power_w, utilization } = props;
-  const provenance = channel.fault === null ? channel.provenance : 'unavailable';
+  const { channel, name, line, power, partOfLimit, use } = props;
   const title = React.useMemo(
     () => channel.fault ?? trans.__('%1, read by %2', channel.label, channel.meter),
     [channel, trans]
@@ -63,12 +87,10 @@ const ChannelRow = React.memo(function ChannelRow(props: ChannelRowProps) {
       <span className="greenllm-Channel-label">
         <span className="greenllm-Channel-component">{name}</span> {channel.label}
       </span>
-      <ChannelChips channel={channel} provenance={provenance} utilization={utilization} />
-      <span className="greenllm-Channel-power">
-        {power_w !== undefined && formatPower(power_w, provenance === 'estimated')}
-      </span>
+      <ChannelChips channel={channel} use={use} />
+      <span className="greenllm-Channel-power">{power}</span>
       {typeof channel.limit_w === 'number' && channel.fault === null && (
-        <LimitMeter name={name} power_w={power_w ?? null} limit_w={channel.limit_w} trans={trans} />
+        <LimitMeter name={name} part={partOfLimit} limit_w={channel.limit_w} />
       )}
       {channel.fault !== null && <span className="greenllm-Channel-fault">{channel.fault}</span>}
     </li>
@@ -77,17 +99,16 @@ const ChannelRow = React.memo(function ChannelRow(props: ChannelRowProps) {
 
 const ChannelChips = React.memo(function ChannelChips(props: {
   channel: ChannelDescription;
-  provenance: Provenance;
-  utilization: number | null;
+  use: string;
 }) {
   const { trans } = useEnvironment();
-  const { channel, provenance, utilization } = props;
+  const { channel, use } = props;
   return (
     <span className="greenllm-Channel-provenance">
-      <ProvenanceChip provenance={provenance} trans={trans} />
-      {utilization !== null && (
+      <ProvenanceChip provenance={provenanceOf(channel)} trans={trans} />
+      {use !== '' && (
         <span className="greenllm-Channel-note greenllm-Channel-utilization">
-          {trans.__('in use %1', useText(utilization, trans))}
+          {trans.__('in use %1', use)}
         </span>
       )}
       {channel.inside !== null && (
@@ -98,22 +119,21 @@ const ChannelChips = React.memo(function ChannelChips(props: {
 });
 
 /** A slim bar: how much of its limit a channel draws. Without a reading, the limit alone. */
-function LimitMeter(props: {
+const LimitMeter = React.memo(function LimitMeter(props: {
   name: string;
-  power_w: number | null;
+  part: number | null;
   limit_w: number;
-  trans: TranslationBundle;
-}): React.JSX.Element {
-  const { name, power_w, limit_w, trans } = props;
+}) {
+  const { trans } = useEnvironment();
+  const { name, part, limit_w } = props;
   const limit = formatPower(limit_w);
-  if (power_w === null) {
+  if (part === null) {
     return (
       <span className="greenllm-Channel-limit">
         <span className="greenllm-Channel-note">{trans.__('limit %1', limit)}</span>
       </span>
     );
   }
-  const part = limit_w > 0 ? Math.min(power_w / limit_w, 1) : 1;
   const text = trans.__('%1 of %2', formatPercent(part, trans), limit);
   return (
     <span className="greenllm-Channel-limit">
@@ -134,7 +154,7 @@ function LimitMeter(props: {
       <span className="greenllm-Channel-note">{text}</span>
     </span>
   );
-}
+});
 
 /** Unlike a part of an energy, a use of nothing at all is a use: "0 %". */
 function useText(utilization: number, trans: TranslationBundle): string {

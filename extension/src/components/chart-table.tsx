@@ -11,9 +11,10 @@ import { clock } from './time-chart';
 /** About so many rows are made, and never more than twice as many. */
 export const TABLE_POINTS = 10;
 const MAX_ROWS = 2 * TABLE_POINTS;
-/** How often a table changes while it is read by people, and by those who only hear it, s. */
+/** How often a table changes while it is read by people, s. */
 const SHOWN_EVERY_S = 2;
-const HIDDEN_EVERY_S = 10;
+/** How often what can only be heard changes, s. */
+const HEARD_EVERY_S = 10;
 const WITH_SECONDS: Span = [0, 0];
 
 export interface TableColumn {
@@ -34,13 +35,15 @@ export interface ChartTableProps {
   isShown: boolean;
   /** Changes when something else is to be told, not only what is new. */
   version: string;
+  /** By how much it changes earlier than others, s: not all in the same frame. */
+  early_s: number;
 }
 
 export function ChartTable(props: ChartTableProps): React.JSX.Element {
   const { trans } = useEnvironment();
-  const { name, isShown, span, version } = props;
-  const every_s = isShown ? SHOWN_EVERY_S : HIDDEN_EVERY_S;
-  const beat = Math.floor(span[1] / every_s);
+  const { name, isShown, span, version, early_s } = props;
+  const every_s = isShown ? SHOWN_EVERY_S : HEARD_EVERY_S;
+  const beat = Math.floor((span[1] + early_s) / every_s);
   const body = React.useMemo(() => <Table {...props} />, [isShown, version, beat]);
   return isShown ? (
     <div
@@ -53,6 +56,26 @@ export function ChartTable(props: ChartTableProps): React.JSX.Element {
     </div>
   ) : (
     <div className="greenllm-ChartTable greenllm-Heard">{body}</div>
+  );
+}
+
+export interface ChartSummaryProps {
+  id: string;
+  span: Span;
+  /** Made only when it is told. */
+  textOf: () => string;
+  version: string;
+}
+
+/** What a chart shows, in a sentence; it changes as seldom as the table of those who hear it. */
+export function ChartSummary(props: ChartSummaryProps): React.JSX.Element {
+  const { id, span, textOf, version } = props;
+  const beat = Math.floor(span[1] / HEARD_EVERY_S);
+  const text = React.useMemo(textOf, [version, beat]);
+  return (
+    <p id={id} className="greenllm-Heard">
+      {text}
+    </p>
   );
 }
 

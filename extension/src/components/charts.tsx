@@ -5,8 +5,9 @@ import { quantity } from '../columns';
 import { figureText, formatEmissions, formatMassTick, formatPower } from '../format';
 import type { HistoryTable } from '../history';
 import type { EnergySession } from '../session';
-import { Bands, bandsOf, bandText, type Band } from './bands';
-import { ChartTable, TABLE_POINTS } from './chart-table';
+import { BandLanes, seenOf, type Band } from './band-lanes';
+import { Bands, bandText } from './bands';
+import { ChartSummary, ChartTable, TABLE_POINTS } from './chart-table';
 import { ChartTools } from './chart-tools';
 import { actionOf, changedView, FIRST_VIEW, rangeSpan, selected, type Span } from './chart-view';
 import { useEnvironment } from './environment';
@@ -17,6 +18,10 @@ import { AXIS_WIDTH_PX, clock, RIGHT_PX, TimeChart, type ChartLine } from './tim
 
 const POWER_HEIGHT_PX = 140;
 const EMISSIONS_HEIGHT_PX = 84;
+/** What grows steadily needs no more. */
+const EMISSIONS_EVERY_S = 0.5;
+/** By less than this nothing is seen to move, px. */
+const VISIBLE_PX = 0.5;
 const WITH_SECONDS: Span = [0, 0];
 const EMISSIONS_LINE: ChartLine = {
   color: '--jp-success-color1',
@@ -27,7 +32,14 @@ const EMISSIONS_LINE: ChartLine = {
   alpha: 0.08
 };
 
-export function Charts({ session }: { session: EnergySession }): React.JSX.Element | null {
+export interface ChartsProps {
+  session: EnergySession;
+  /** The session's `pictureRevision`: the session stays the same object. */
+  revision: string;
+}
+
+/** Drawn again only when there is something new to draw, not with every message. */
+export const Charts = React.memo(function Charts({ session }: ChartsProps) {
   const { trans, theme, preferences } = useEnvironment();
   const [view, onView] = React.useReducer(changedView, FIRST_VIEW);
   const [isStacked, setStacked] = usePreferred(preferences.chart === 'stacked');
@@ -36,9 +48,15 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
   const [marked, setMarked] = React.useState<string | null>(null);
   const [grabbed, grab] = useGrabbed();
   const [host, width] = useWidth();
-  const stack = React.useRef(new Stack());
+  const [stack] = React.useState(() => new Stack());
+  const [lanes] = React.useState(() => new BandLanes());
   const shown = React.useRef<Span | null>(null);
-  const ids = { keys: React.useId(), sync: React.useId() };
+  const ids = {
+    keys: React.useId(),
+    sync: React.useId(),
+    power: React.useId(),
+    emissions: React.useId()
+  };
 
   const { history } = session;
   if (history.isEmpty) {
@@ -47,29 +65,35 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
   const bounds: Span = [history.first_s, view.held?.[1] ?? history.last_s];
   const span = view.zoom ?? view.held ?? grabbed ?? rangeSpan(view.range, bounds);
   shown.current = span;
-  const table = history.tableFor(...span, Math.max(width - AXIS_WIDTH_PX - RIGHT_PX, 100));
+  const plot_px = Math.max(width - AXIS_WIDTH_PX - RIGHT_PX, 100);
+  const table = history.tableFor(...span, plot_px);
   const brief = history.tableFor(...span, TABLE_POINTS);
   const channels = session.hello?.channels ?? [];
   const picture = isStacked
-    ? stackedPicture(table, span, channels, trans, stack.current)
+    ? stackedPicture(table, span, channels, trans, stack)
     : apartPicture(table, span, channels, trans);
-  const runs = session.runs.within(...span);
-  const bands = bandsOf(runs, span, history.last_s);
+  const { bands, more } = lanes.choose(session.runs, span, history.last_s);
   const marking = bands.find(({ run }) => run.run_id === marked);
   const row = hover_s === null ? null : rowNear(table, hover_s);
-  const version = [
-    ...[span, width, table.spacing_s, isStacked, marking?.run.run_id],
-    view.held === null && grabbed === null ? history.revision : 'still'
-  ].join();
+  const isFollowing = view.zoom === null && view.held === null && grabbed === null;
+  /** Changes once the picture has moved by what can be seen, or by that time if it is longer. */
+  const versionFor = (least_s: number) => {
+    const step_s = Math.max(least_s, ((span[1] - span[0]) / plot_px) * VISIBLE_PX);
+    const moved = isFollowing ? [view.range, Math.floor(history.last_s / step_s)] : span;
+    const isStill = view.held !== null || grabbed !== null;
+    const news = isStill ? 'still' : isFollowing ? history.pastRevision : history.revision;
+    return [...moved, news, width, table.spacing_s, isStacked, marking?.run.run_id].join();
+  };
   const tableVersion = [view.range, view.held, view.zoom, channels.length].join();
   const shared = {
-    describedBy: ids.keys,
     width,
     span,
-    shades: bands.map(band => ({ span: band.span, isMarked: band === marking })),
+    shades: bands.map(band => ({
+      span: seenOf(band.run, span, history.last_s),
+      isMarked: band === marking
+    })),
     syncKey: ids.sync,
     theme,
-    version,
     onHover: setHover,
     onGrab: () => grab(span),
     onSelect: (part: Span) => onView({ kind: 'zoom', span: selected(part, bounds) }),
@@ -107,22 +131,32 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
           <TimeChart
             {...shared}
             {...picture}
-            label={powerLabel(table, span, trans)}
+            version={versionFor(0)}
+            name={power}
+            describedBy={`${ids.power} ${ids.keys}`}
             height={POWER_HEIGHT_PX}
             formatTick={value => formatPower(value)}
           />
         )}
+        <ChartSummary
+          id={ids.power}
+          span={span}
+          version={tableVersion}
+          textOf={() => powerSummary(table, span, trans)}
+        />
         <ChartTable
           {...tell}
           name={power}
+          early_s={0}
           columnsOf={({ columns }) => powerColumns(columns, session, trans)}
           format={value => formatPower(value)}
         />
       </figure>
       <Bands
         bands={bands}
-        more={runs.length - bands.length}
+        more={more}
         span={span}
+        now_s={history.last_s}
         marked={marking?.run.run_id ?? null}
         onMark={setMarked}
       />
@@ -135,10 +169,9 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
         {!isTable && width > 0 && (
           <TimeChart
             {...shared}
-            label={trans.__(
-              'Cumulative emissions of the session, now %1',
-              mass(quantity(table.columns.mass_gco2e.at(-1)))
-            )}
+            name={emissions}
+            describedBy={`${ids.emissions} ${ids.keys}`}
+            version={versionFor(EMISSIONS_EVERY_S)}
             height={EMISSIONS_HEIGHT_PX}
             columns={[table.columns.time_s, table.columns.mass_gco2e]}
             lines={[EMISSIONS_LINE]}
@@ -147,9 +180,16 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
             formatTick={formatMassTick}
           />
         )}
+        <ChartSummary
+          id={ids.emissions}
+          span={span}
+          version={tableVersion}
+          textOf={() => trans.__('Now %1', mass(quantity(table.columns.mass_gco2e.at(-1))))}
+        />
         <ChartTable
           {...tell}
           name={emissions}
+          early_s={1}
           columnsOf={({ columns }) => [{ name: emissions, values: columns.mass_gco2e }]}
           format={mass}
         />
@@ -159,7 +199,7 @@ export function Charts({ session }: { session: EnergySession }): React.JSX.Eleme
       </p>
     </div>
   );
-}
+});
 
 function ChartTitle({ name, reading }: { name: string; reading: string }): React.JSX.Element {
   return (
@@ -263,11 +303,11 @@ function massRange(table: HistoryTable, span: Span, isFromZero: boolean): [numbe
   return [bottom, high + height * 0.08];
 }
 
-function powerLabel(table: HistoryTable, span: Span, trans: TranslationBundle): string {
+function powerSummary(table: HistoryTable, span: Span, trans: TranslationBundle): string {
   const { total_w } = table.columns;
   const rows = rowsIn(table, span);
   const most = highest(total_w, rows);
   const last = formatPower(quantity(total_w[rows[1] - 1]));
   const highestText = formatPower(most >= 0 ? most : null);
-  return trans.__('Power over time: last %1, highest %2', last, highestText);
+  return trans.__('Last %1, highest %2', last, highestText);
 }

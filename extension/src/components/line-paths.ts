@@ -28,6 +28,8 @@ const LIMIT_DASH = [5, 4];
 /** Takes instants and values to pixels of the canvas. */
 type Place = (value: number) => number;
 
+type Rows = readonly [first: number, last: number];
+
 export function linePaths(fill: Fill): uPlot.Series.PathBuilder {
   return (chart, index, first, last) => {
     const times = chart.data[0] as Column;
@@ -35,23 +37,41 @@ export function linePaths(fill: Fill): uPlot.Series.PathBuilder {
     const before = fill === 'line before' && index > 1 ? (chart.data[index - 1] as Column) : null;
     const [x, y] = placesOf(chart);
     const foot = chart.bbox.top + chart.bbox.height;
+    const pieces = piecesOf(values, first, last);
     const stroke = new Path2D();
-    const area = fill === 'none' ? null : new Path2D();
-    for (let from = first; from <= last; from++) {
-      if (isKnown(values, from)) {
-        let to = from;
-        while (to < last && isKnown(values, to + 1)) {
-          to += 1;
-        }
-        trace(stroke, times, values, from, to, x, y);
-        if (area) {
-          traceArea(area, times, values, before, from, to, x, y, foot);
-        }
-        from = to;
+    for (const [from, to] of pieces) {
+      trace(stroke, times, values, from, to, x, y);
+    }
+    if (fill === 'none') {
+      return { stroke, fill: null, clip: null, flags: NO_CLIPS };
+    }
+    // Mostly a line has one piece, and its area begins with what was traced.
+    const isWhole = pieces.length === 1;
+    const area = isWhole ? new Path2D(stroke) : new Path2D();
+    for (const [from, to] of pieces) {
+      if (!isWhole) {
+        trace(area, times, values, from, to, x, y);
       }
+      closeBelow(area, times, before, from, to, x, y, foot);
     }
     return { stroke, fill: area, clip: null, flags: NO_CLIPS };
   };
+}
+
+/** The first and the last row of each stretch without a break. */
+function piecesOf(values: Column, first: number, last: number): Rows[] {
+  const pieces: Rows[] = [];
+  for (let from = first; from <= last; from++) {
+    if (isKnown(values, from)) {
+      let to = from;
+      while (to < last && isKnown(values, to + 1)) {
+        to += 1;
+      }
+      pieces.push([from, to]);
+      from = to;
+    }
+  }
+  return pieces;
 }
 
 function trace(
@@ -75,10 +95,10 @@ function trace(
   }
 }
 
-function traceArea(
+/** From the end of a traced piece down, along the line before or the axis, and back to its beginning. */
+function closeBelow(
   path: Path2D,
   times: Column,
-  values: Column,
   before: Column | null,
   from: number,
   to: number,
@@ -86,7 +106,6 @@ function traceArea(
   y: Place,
   foot: number
 ): void {
-  trace(path, times, values, from, to, x, y);
   const reach = from === to ? LONE_PX / 2 : 0;
   if (before && from < to) {
     for (let row = to; row >= from; row--) {

@@ -47,7 +47,8 @@ export const lineStyles = remembered(
   }
 );
 
-export function LineSwatch({ line }: { line: LineStyle | undefined }): React.JSX.Element {
+export const LineSwatch = React.memo(function LineSwatch(props: { line: LineStyle | undefined }) {
+  const { line } = props;
   return (
     <svg className="greenllm-Swatch" viewBox="0 0 20 8" width="20" height="8" aria-hidden="true">
       {line && (
@@ -60,4 +61,4 @@ export function LineSwatch({ line }: { line: LineStyle | undefined }): React.JSX
       )}
     </svg>
   );
-}
+});

@@ -109,8 +109,10 @@ function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
       )}
       {(hasChannels || power !== null) && (
         <section aria-label={trans.__('Power and emissions over time')}>
-          <Charts session={session} />
-          <ChannelList session={session} state={state} />
+          <Charts session={session} revision={session.pictureRevision} />
+          {hello && (
+            <ChannelList channels={hello.channels} power={state === 'live' ? power : null} />
+          )}
         </section>
       )}
       {cells.size > 0 && (

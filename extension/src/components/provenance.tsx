@@ -11,7 +11,7 @@ export interface ProvenanceChipProps {
   parts?: ByProvenance;
 }
 
-export function ProvenanceChip(props: ProvenanceChipProps): React.JSX.Element {
+export const ProvenanceChip = React.memo(function ProvenanceChip(props: ProvenanceChipProps) {
   const { provenance, trans, parts } = props;
   const shares = parts ? betterShares(parts, provenance) : [];
   return (
@@ -29,7 +29,7 @@ export function ProvenanceChip(props: ProvenanceChipProps): React.JSX.Element {
       )}
     </span>
   );
-}
+});
 
 export function provenanceName(provenance: Provenance, trans: TranslationBundle): string {
   switch (provenance) {

@@ -3,6 +3,7 @@ import * as React from 'react';
 import type uPlot from 'uplot';
 import type { Column } from '../columns';
 import type { Span } from './chart-view';
+import { useEnvironment } from './environment';
 import { systemColor, useForcedColors } from './forced-colors';
 import {
   drawLimits,
@@ -26,9 +27,9 @@ export interface ChartLine extends LineStyle {
 }
 
 export interface TimeChartProps {
-  /** What a screen reader says instead of the picture. */
-  label: string;
-  /** Id of the text that tells what the keys do. */
+  /** What a screen reader calls it; the same as long as it is there. */
+  name: string;
+  /** Ids of the texts that say what it shows, and what the keys do. */
   describedBy: string;
   /** CSS px. */
   width: number;
@@ -71,6 +72,7 @@ const SYSTEM_COLORS: Readonly<Record<string, string>> = {
 };
 
 export function TimeChart(props: TimeChartProps): React.JSX.Element {
+  const { trans } = useEnvironment();
   const host = React.useRef<HTMLDivElement>(null);
   const chart = React.useRef<uPlot | null>(null);
   const latest = React.useRef(props);
@@ -103,13 +105,15 @@ export function TimeChart(props: TimeChartProps): React.JSX.Element {
     }
   }, [props.version]);
 
+  // A screen reader passes the arrow keys on to an application; those of a picture it keeps for itself.
   return (
     <div
       ref={host}
       className="greenllm-Chart"
-      role="img"
+      role="application"
       tabIndex={0}
-      aria-label={props.label}
+      aria-roledescription={trans.__('chart')}
+      aria-label={props.name}
       aria-describedby={props.describedBy}
       style={{ height: props.height }}
       onKeyDown={props.onKeyDown}
