@@ -111,7 +111,7 @@ test('a record is kept though the view in which the cell was run is closed befor
   await expect(badgeOf(page, 0)).toHaveAttribute('data-running', 'false', { timeout: 30_000 });
   await page.evaluate(
     id => window.jupyterapp.shell.activateById(id),
-    await views.getAttribute('id')
+    (await views.getAttribute('id')) ?? ''
   );
   await expect
     .poll(async () => (await saved(page, path)).cells[0]?.metadata.greenllm)

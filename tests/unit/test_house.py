@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("greenllm_"))
 HEAVY = [
     *("accelerate", "amdsmi", "codecarbon", "matplotlib", "numpy", "pandas", "prometheus_client", "pynvml"),
-    *("nncf", "onnx", "onnxruntime", "openvino", "tokenizers", "torch", "transformers"),
+    *("executorch", "nncf", "onnx", "onnxruntime", "openvino", "tokenizers", "torch", "transformers"),
 ]
 
 LOAD = """
