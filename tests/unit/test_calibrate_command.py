@@ -98,8 +98,9 @@ def described(greenllm: CommandLine) -> list[str]:
 
 @NAMED
 def test_the_law_is_found_kept_and_used(greenllm: CommandLine, tree: Tree) -> None:
+    # Steps of two seconds: on a busy machine the counter is moved some tens of ms late, and CPU times count 10 ms.
     with counting(tree, lambda seconds, busy: 100.0 + IDLE_W * seconds + CPU_W * busy):
-        done = greenllm.run("calibrate", "--seconds", SECONDS, "--output", "fit.json")
+        done = greenllm.run("calibrate", "--seconds", 4 * SECONDS, "--output", "fit.json")
 
     assert done.code == 0, done.err
     (path,) = kept(greenllm)
@@ -113,7 +114,6 @@ def test_the_law_is_found_kept_and_used(greenllm: CommandLine, tree: Tree) -> No
     # On a machine busy with other work no step tells idle power apart.
     if min(step["rates"]["busy"] for step in fit.steps) < 0.25 * cpus_at_hand():
         assert found.coefficients_w["time"] == pytest.approx(IDLE_W, rel=0.2)
-        # What is left is the 10 ms in which CPU times are counted, in steps of half a second.
         assert found.held_out_rms < 0.1
     assert found.kinds == len(KINDS)
     assert f"{found.held_out_rms:.1%} RMS" in done.out
