@@ -37,6 +37,9 @@ LOOK_EVERY_S = 1.0
 CPU_SHARE = 0.003
 """The part of a core that looking may cost at most; processes that are many are looked at less often."""
 
+SAVED_S = 10.0
+"""For how long looks that were not needed are saved up, s: windows far apart are looked at without waiting."""
+
 SHORTEST_SPACING_S = 0.01
 """Looks are never closer together, s, however many windows open and close."""
 
@@ -75,8 +78,9 @@ class Attribution:
         self._lines: dict[str, UseLine] = {}
         self._looking = threading.Lock()
         self._looked_ns: int | None = None
-        self._spacing_s = SHORTEST_SPACING_S
         self._spent_s = 0.0
+        self._cost_s = 0.0
+        self._paid_s = time.monotonic() - SAVED_S
 
     @property
     def process_ids(self) -> frozenset[int]:
@@ -114,9 +118,10 @@ class Attribution:
         """Return how soon to look, s: each second, and soon after each of the edges of windows."""
         if self._looked_ns is None:
             return 0.0
-        since_s = (time.monotonic_ns() - self._looked_ns) / 1e9
         is_behind = any(edge_ns > self._looked_ns for edge_ns in edges_ns)
-        return max(0.0, (self._spacing_s if is_behind else max(LOOK_EVERY_S, self._spacing_s)) - since_s)
+        # Those of each second leave half of what looking may cost to the edges.
+        spacing_s = SHORTEST_SPACING_S if is_behind else max(LOOK_EVERY_S, 2 * self._cost_s / CPU_SHARE)
+        return max(0.0, max(self._looked_ns / 1e9 + spacing_s, self._paid_s) - time.monotonic())
 
     def look(self) -> None:
         """Look at the CPUs' use now. What fails is a fault of theirs, and nothing else."""
@@ -147,5 +152,5 @@ class Attribution:
         spent_s = time.thread_time() - began_s
         self.cpu_s += spent_s
         # The first look after a while finds cold caches, and is no measure of those that follow.
-        self._spacing_s = max(SHORTEST_SPACING_S, min(spent_s, self._spent_s) / CPU_SHARE)
-        self._spent_s = spent_s
+        self._cost_s, self._spent_s = min(spent_s, self._spent_s), spent_s
+        self._paid_s = max(self._paid_s, time.monotonic() - SAVED_S) + self._cost_s / CPU_SHARE
