@@ -13,6 +13,9 @@ from typing import Any
 
 from standins import nvml
 
+FOREIGN = ("GREENLLM_", "PYTHONDONTWRITEBYTECODE")
+"""What variables of the environment begin with that would change what is measured."""
+
 
 def run(script: str, folder: Path, gpus: Sequence[nvml.Gpu] = (), **arguments: Any) -> Any:
     """Run ``script`` of this folder with ``arguments`` as JSON in ``argv[1]``; return what its last line says."""
@@ -21,7 +24,7 @@ def run(script: str, folder: Path, gpus: Sequence[nvml.Gpu] = (), **arguments: A
 
 def run_on(machine: nvml.Machine | None, script: str, folder: Path, **arguments: Any) -> Any:
     """As :func:`run`, on a machine whose true energy one wants to know; several may run at once."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GREENLLM_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     if machine is not None:
         control = folder / f"machine-{uuid.uuid4().hex}"
         machine.write(control)
@@ -31,6 +34,8 @@ def run_on(machine: nvml.Machine | None, script: str, folder: Path, **arguments:
         "JUPYTER_DATA_DIR": str(folder / "data"),
         "GREENLLM_LEDGER": str(folder / f"ledger-{uuid.uuid4().hex}.sqlite"),
         "HF_HUB_OFFLINE": "1",
+        # What is installed has its bytecode, and so has what is measured here from the second run on.
+        "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
     }
     path = Path(__file__).parent / "scripts" / script
     done = subprocess.run(
