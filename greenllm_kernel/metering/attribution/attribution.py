@@ -43,6 +43,9 @@ SAVED_S = 10.0
 SHORTEST_SPACING_S = 0.01
 """Looks are never closer together, s, however many windows open and close."""
 
+REST_S = 0.01
+"""How long after a window's edge its use is looked at, s: first the cell begins, or what is shown below it comes."""
+
 PATIENCE_S = 1.5
 """How long after its closing a window waits for a look at its use, s: NVML's samples come up to 1.2 s late."""
 
@@ -118,10 +121,13 @@ class Attribution:
         """Return how soon to look, s: each second, and soon after each of the edges of windows."""
         if self._looked_ns is None:
             return 0.0
-        is_behind = any(edge_ns > self._looked_ns for edge_ns in edges_ns)
-        # Those of each second leave half of what looking may cost to the edges.
-        spacing_s = SHORTEST_SPACING_S if is_behind else max(LOOK_EVERY_S, 2 * self._cost_s / CPU_SHARE)
-        return max(0.0, max(self._looked_ns / 1e9 + spacing_s, self._paid_s) - time.monotonic())
+        behind_ns = [edge_ns for edge_ns in edges_ns if edge_ns > self._looked_ns]
+        if behind_ns:
+            due_s = max(self._looked_ns / 1e9 + SHORTEST_SPACING_S, min(behind_ns) / 1e9 + REST_S)
+        else:
+            # Those of each second leave half of what looking may cost to the edges.
+            due_s = self._looked_ns / 1e9 + max(LOOK_EVERY_S, 2 * self._cost_s / CPU_SHARE)
+        return max(0.0, max(due_s, self._paid_s) - time.monotonic())
 
     def look(self) -> None:
         """Look at the CPUs' use now. What fails is a fault of theirs, and nothing else."""
