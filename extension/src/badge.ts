@@ -2,6 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { netFigures, netLines, type NetSource } from './components/net';
 import { provenanceMeaning } from './components/provenance';
+import { statusWord } from './components/status';
 import {
   figureText,
   formatDay,
@@ -76,7 +77,7 @@ function ofMessage(cell: CellMessage, trans: TranslationBundle, unit: EnergyUnit
     at: new Date(cell.at_ms),
     isRunning,
     remarks: [
-      ...(isRunning ? [trans.__('running')] : []),
+      ...(isRunning ? [statusWord(cell.status, trans)] : []),
       trans.__('%1, %2 in all', runs, formatDuration(cell.duration_s, trans)),
       ...(cell.runs > 1 ? [trans.__('last run: %1', last.detail)] : [])
     ]

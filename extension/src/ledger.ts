@@ -22,7 +22,7 @@ const SETTLES_WITHIN_MS = 2_500;
 const BETWEEN_QUESTIONS_MS = 15_000;
 /** Sessions whose cells are kept. */
 const MAX_SESSIONS = 20;
-const UNASKED: Loaded<never> = { state: 'unasked', value: null, failure: null };
+export const UNASKED: Loaded<never> = { state: 'unasked', value: null, failure: null };
 
 export class LedgerModel {
   private readonly _changed = new Signal<this, void>(this);

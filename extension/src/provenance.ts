@@ -3,9 +3,14 @@ import type { ByProvenance, ChannelDescription, Provenance } from './messages';
 
 const STRONGEST_FIRST: readonly Provenance[] = ['measured', 'derived', 'estimated', 'unavailable'];
 
-/** The weakest provenance among channels that give readings; unavailable where there is none. */
-export function weakest(channels: readonly ChannelDescription[]): Provenance {
-  const ranks = channels
+/** The channels that a total is made of: those that can be read, and of them none that is part of another. */
+export function counted(channels: readonly ChannelDescription[]): ChannelDescription[] {
+  return channels.filter(({ inside, fault }) => inside === null && fault === null);
+}
+
+/** The weakest provenance in a total of these channels; unavailable where none gives readings. */
+export function provenanceOfTotal(channels: readonly ChannelDescription[]): Provenance {
+  const ranks = counted(channels)
     .map(channel => STRONGEST_FIRST.indexOf(channel.provenance))
     .filter(rank => rank !== STRONGEST_FIRST.length - 1);
   return STRONGEST_FIRST[Math.max(...ranks)] ?? 'unavailable';

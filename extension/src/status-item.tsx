@@ -9,7 +9,7 @@ import { figureText, formatEnergy, formatPercent, formatPower } from './format';
 import { leafIcon } from './icon';
 import { drawNow, Pace } from './pace';
 import type { Preferences } from './preferences';
-import { weakest } from './provenance';
+import { provenanceOfTotal } from './provenance';
 import type { EnergySession } from './session';
 import { changesIn_s, panelState, powerState } from './state';
 import type { INotebookStreams, IPreferences } from './tokens';
@@ -156,8 +156,8 @@ function powerText(session: EnergySession, trans: TranslationBundle): string {
   if (state !== 'live') {
     return powerStateName(state, trans);
   }
-  const counted = (hello?.channels ?? []).filter(c => c.inside === null && c.fault === null);
-  return formatPower(power?.total_w ?? null, weakest(counted) === 'estimated');
+  const provenance = provenanceOfTotal(hello?.channels ?? []);
+  return formatPower(power?.total_w ?? null, provenance === 'estimated');
 }
 
 function budgetText(state: BudgetState, part: number, trans: TranslationBundle): string {

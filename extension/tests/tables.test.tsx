@@ -443,7 +443,7 @@ describe('earlier sessions', () => {
     const cells = [...host.querySelectorAll('.greenllm-Earlier-cells li')];
     expect(cells.map(node => node.textContent)).toEqual([
       expect.stringContaining('tokenize'),
-      expect.stringContaining('cut off')
+      expect.stringContaining('partial')
     ]);
     click('CSV');
     await settle();

@@ -1,14 +1,15 @@
 /** The cells that ran, as marks below the time axis: where, how long, and a way to each. */
 import * as React from 'react';
+import { clock } from '../clock';
 import type { RunSpan } from '../runs';
+import { indexAfter } from './arrow-keys';
 import { seenOf, type Band } from './band-lanes';
 import type { Span } from './chart-view';
 import { useEnvironment } from './environment';
-import { clock } from './time-chart';
 
 /** How far the strip moves before its origin is taken anew, s. */
 const ORIGIN_EVERY_S = 600;
-const WITH_SECONDS: Span = [0, 0];
+const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 
 export interface BandsProps {
   bands: readonly Band[];
@@ -31,10 +32,11 @@ export function Bands(props: BandsProps): React.JSX.Element | null {
   const latest = React.useRef(bands);
   latest.current = bands;
   const onMove = React.useCallback((event: React.KeyboardEvent, index: number) => {
-    const target = latest.current[targetOf(event.key, index, latest.current.length)];
-    if (target) {
+    const bandsNow = latest.current;
+    const target = indexAfter(event.key, index, bandsNow.length, STEPS);
+    if (target !== null) {
       event.preventDefault();
-      buttons.current.get(target.run.run_id)?.focus();
+      buttons.current.get(bandsNow[target]?.run.run_id ?? '')?.focus();
     }
   }, []);
   if (bands.length === 0) {
@@ -151,10 +153,10 @@ export function bandText(
   { name, from_s, to_s }: RunSpan,
   trans: ReturnType<typeof useEnvironment>['trans']
 ): string {
-  const from = clock(from_s, WITH_SECONDS);
+  const from = clock(from_s);
   return to_s === null
     ? trans.__('%1, running since %2', name, from)
-    : trans.__('%1, %2 to %3', name, from, clock(to_s, WITH_SECONDS));
+    : trans.__('%1, %2 to %3', name, from, clock(to_s));
 }
 
 /** In percent of the stretch shown, on the strip. A tenth of it is less than a pixel. */
@@ -172,19 +174,4 @@ function originOf([from_s]: Span): number {
 
 function percent(duration_s: number, [from_s, to_s]: Span): number {
   return (100 * duration_s) / (to_s - from_s);
-}
-
-function targetOf(key: string, index: number, count: number): number {
-  switch (key) {
-    case 'ArrowLeft':
-      return index - 1;
-    case 'ArrowRight':
-      return index + 1;
-    case 'Home':
-      return 0;
-    case 'End':
-      return count - 1;
-    default:
-      return -1;
-  }
 }

@@ -7,6 +7,7 @@ import { budgetOfRun, energyDetails, runsDetail } from './cell-details';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
 import { ProvenanceChip } from './provenance';
+import { statusWord } from './status';
 
 export interface CellRowProps {
   cell: CellMessage;
@@ -102,16 +103,7 @@ export function countOf(cell: CellMessage): string {
 
 /** What to know of the latest run: that it goes on, how it ended, or that it drew too much. */
 export function statusText(cell: CellMessage, trans: TranslationBundle): string {
-  switch (cell.status) {
-    case 'running':
-      return trans.__('running');
-    case 'error':
-      return trans.__('error');
-    case 'interrupted':
-      return trans.__('interrupted');
-    case 'ok':
-      return budgetText(cell, trans);
-  }
+  return cell.status === 'ok' ? budgetText(cell, trans) : statusWord(cell.status, trans);
 }
 
 function budgetText(cell: CellMessage, trans: TranslationBundle): string {

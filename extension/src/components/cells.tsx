@@ -2,6 +2,8 @@
 import * as React from 'react';
 import { CellOrder, HOTTEST_FIRST, NOTEBOOK_ORDER, type Sorting } from '../cell-order';
 import type { CellMessage } from '../messages';
+import { indexAfter } from './arrow-keys';
+import { percentOfMost } from './bar';
 import { CellDetails } from './cell-details';
 import { CellRow } from './cell-row';
 import { CopyCells } from './copy-cells';
@@ -9,6 +11,8 @@ import { useEnvironment } from './environment';
 import { ExportLinks } from './export';
 import { Rows } from './rows';
 import { SortableNames } from './sortable-names';
+
+const STEPS = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10 };
 
 export interface CellTableProps {
   sessionId: string;
@@ -44,11 +48,11 @@ export const CellTable = React.memo(function CellTable(props: CellTableProps) {
     }
   }, [active]);
   const onKeyDown = (event: React.KeyboardEvent) => {
-    const target = targetOf(event.key, Math.max(0, activeIndex), ids.length);
+    const target = indexAfter(event.key, Math.max(0, activeIndex), ids.length, STEPS);
     if (target !== null) {
       event.preventDefault();
       isMoving.current = true;
-      setActive(ids[Math.max(0, Math.min(ids.length - 1, target))] ?? null);
+      setActive(ids[target] ?? null);
     }
   };
   return (
@@ -87,7 +91,7 @@ export const CellTable = React.memo(function CellTable(props: CellTableProps) {
                   cell={cell}
                   index={index}
                   top_px={top_px}
-                  percentOfMost={percent(cell.energy_j, most_j)}
+                  percentOfMost={percentOfMost(cell.energy_j, most_j)}
                   part={part(cell)}
                   isThere={places.has(cell.cell_id)}
                   isTabStop={index === Math.max(0, activeIndex)}
@@ -130,33 +134,9 @@ function extentOf(cells: ReadonlyMap<string, CellMessage>): { most_j: number; su
   return { most_j, sum_j };
 }
 
-function percent(energy_j: number | null, of_j: number): number {
-  return of_j > 0 ? Math.round((100 * Math.max(0, energy_j ?? 0)) / of_j) : 0;
-}
-
 /** Rounded as it is told, so that a row is not drawn again for less. */
 function partOf(energy_j: number | null, sum_j: number): number | null {
   return energy_j === null || !(sum_j > 0) ? null : Math.round((1000 * energy_j) / sum_j) / 1000;
-}
-
-/** Where a key leads from a row; null where it leads nowhere. */
-function targetOf(key: string, index: number, count: number): number | null {
-  switch (key) {
-    case 'ArrowDown':
-      return index + 1;
-    case 'ArrowUp':
-      return index - 1;
-    case 'PageDown':
-      return index + 10;
-    case 'PageUp':
-      return index - 10;
-    case 'Home':
-      return 0;
-    case 'End':
-      return count - 1;
-    default:
-      return null;
-  }
 }
 
 /** By its data, not by a selector: a cell's id may be any text. */

@@ -1,12 +1,12 @@
 /** What a chart shows, as a table: for screen readers always, for everyone on request. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { clock } from '../clock';
 import { quantity, type Column } from '../columns';
 import type { HistoryTable } from '../history';
 import type { Quantity } from '../messages';
 import type { Span } from './chart-view';
 import { useEnvironment } from './environment';
-import { clock } from './time-chart';
 
 /** About so many rows are made, and never more than twice as many. */
 export const TABLE_POINTS = 10;
@@ -15,7 +15,6 @@ const MAX_ROWS = 2 * TABLE_POINTS;
 const SHOWN_EVERY_S = 2;
 /** How often what can only be heard changes, s. */
 const HEARD_EVERY_S = 10;
-const WITH_SECONDS: Span = [0, 0];
 
 export interface TableColumn {
   readonly name: string;
@@ -98,7 +97,7 @@ function Table({ name, table, span, columnsOf, format }: ChartTableProps): React
       <tbody>
         {rowsIn(table, span).map(row => (
           <tr key={table.columns.time_s[row]}>
-            <th scope="row">{clock(table.columns.time_s[row] ?? 0, WITH_SECONDS)}</th>
+            <th scope="row">{clock(table.columns.time_s[row] ?? 0)}</th>
             {table.columns.isBreak(row) ? (
               <td colSpan={columns.length}>{trans.__('then nothing was measured')}</td>
             ) : (

@@ -1,9 +1,9 @@
 /** The buttons above the charts, and the line that says where the picture does not follow the present. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { clock } from '../clock';
 import type { ChartView, Range, Span, ViewAction } from './chart-view';
 import { useEnvironment } from './environment';
-import { clock } from './time-chart';
 
 export interface ChartToolsProps {
   view: ChartView;
@@ -17,8 +17,6 @@ export interface ChartToolsProps {
 }
 
 const RANGES: readonly Range[] = ['minute', 'ten minutes', 'session'];
-/** Spans are short enough here to tell the seconds. */
-const WITH_SECONDS: Span = [0, 0];
 
 /** Drawn again only when something of them has changed, not with every message. */
 export const ChartTools = React.memo(function ChartTools(props: ChartToolsProps) {
@@ -114,10 +112,9 @@ function rangeName(range: Range, trans: TranslationBundle): string {
 }
 
 function stateText({ held, zoom }: ChartView, trans: TranslationBundle): string {
-  const at = (time_s: number) => clock(time_s, WITH_SECONDS);
   const texts = [
-    held && trans.__('Paused at %1; measuring goes on.', at(held[1])),
-    zoom && trans.__('Zoomed: %1 to %2.', at(zoom[0]), at(zoom[1]))
+    held && trans.__('Paused at %1; measuring goes on.', clock(held[1])),
+    zoom && trans.__('Zoomed: %1 to %2.', clock(zoom[0]), clock(zoom[1]))
   ];
   return texts.filter(text => text !== null).join(' ');
 }

@@ -1,6 +1,7 @@
 /** The live charts: power (in total and of each channel), the cells that ran, and cumulative emissions. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { clock } from '../clock';
 import { quantity } from '../columns';
 import { figureText, formatEmissions, formatMassTick, formatPower } from '../format';
 import type { HistoryTable } from '../history';
@@ -14,7 +15,7 @@ import { useEnvironment } from './environment';
 import { shortNames } from './names';
 import { apartPicture, highest, lowest, rowsIn, stackedPicture } from './power-picture';
 import { Stack } from './stack';
-import { AXIS_WIDTH_PX, clock, RIGHT_PX, TimeChart, type ChartLine } from './time-chart';
+import { AXIS_WIDTH_PX, RIGHT_PX, TimeChart, type ChartLine } from './time-chart';
 
 const POWER_HEIGHT_PX = 140;
 const EMISSIONS_HEIGHT_PX = 84;
@@ -22,7 +23,6 @@ const EMISSIONS_HEIGHT_PX = 84;
 const EMISSIONS_EVERY_S = 0.5;
 /** By less than this nothing is seen to move, px. */
 const VISIBLE_PX = 0.5;
-const WITH_SECONDS: Span = [0, 0];
 const EMISSIONS_LINE: ChartLine = {
   color: '--jp-success-color1',
   dash: [],
@@ -288,7 +288,7 @@ function readingAt(
   values: HistoryTable['columns']['total_w'],
   format: (value: number | null) => string
 ): string {
-  return `${clock(columns.time_s[row] ?? 0, WITH_SECONDS)}  ${format(quantity(values[row]))}`;
+  return `${clock(columns.time_s[row] ?? 0)}  ${format(quantity(values[row]))}`;
 }
 
 function massRange(table: HistoryTable, span: Span, isFromZero: boolean): [number, number] {

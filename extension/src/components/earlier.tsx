@@ -1,12 +1,14 @@
 /** Earlier sessions, from the server's ledger: asked for when the list is unfolded. */
 import * as React from 'react';
 import { formatMoment } from '../format';
-import type { HistorySession, PastCell, PastSession } from '../messages';
+import type { HistorySession, PastSession } from '../messages';
+import { percentOfMost } from './bar';
 import { Cost, FirstOf } from './cost';
 import { useEnvironment } from './environment';
 import { ExportLinks } from './export';
 import { LedgerFailure } from './ledger-failure';
 import { useHistory, useSession } from './ledger-hooks';
+import { statusWord } from './status';
 
 const SESSIONS_AT_FIRST = 20;
 const CELLS_AT_FIRST = 40;
@@ -140,30 +142,15 @@ function PastCells({ session }: { session: HistorySession }): React.JSX.Element 
         count={CELLS_AT_FIRST}
         draw={(cell, index) => (
           <li key={index}>
-            <Cost
-              cost={cell}
-              percentOfMost={most_j > 0 ? Math.round((100 * (cell.energy_j ?? 0)) / most_j) : 0}
-            >
+            <Cost cost={cell} percentOfMost={percentOfMost(cell.energy_j, most_j)}>
               <bdi title={cell.name}>{cell.name}</bdi>
-              <PastStatus status={cell.status} />
+              {cell.status !== 'ok' && (
+                <span className="greenllm-Note"> {statusWord(cell.status, trans)}</span>
+              )}
             </Cost>
           </li>
         )}
       />
     </>
   );
-}
-
-function PastStatus({ status }: { status: PastCell['status'] }): React.JSX.Element | null {
-  const { trans } = useEnvironment();
-  switch (status) {
-    case 'ok':
-      return null;
-    case 'error':
-      return <span className="greenllm-Note"> {trans.__('error')}</span>;
-    case 'interrupted':
-      return <span className="greenllm-Note"> {trans.__('interrupted')}</span>;
-    case 'partial':
-      return <span className="greenllm-Note"> {trans.__('cut off')}</span>;
-  }
 }

@@ -3,15 +3,14 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { formatPower } from '../format';
 import type { HostPower } from '../messages';
-import { weakest } from '../provenance';
+import { counted, provenanceOfTotal } from '../provenance';
 import { useEnvironment } from './environment';
 import { ProvenanceChip } from './provenance';
 
 export function HostPowerNow({ host }: { host: HostPower }): React.JSX.Element {
   const { trans } = useEnvironment();
   const { channels, power_w, total_w } = host;
-  const counted = channels.filter(c => c.inside === null && c.fault === null);
-  const provenance = weakest(counted);
+  const provenance = provenanceOfTotal(channels);
   const title = trans.__('The machine now');
   return (
     <section className="greenllm-Host" aria-label={title}>
@@ -19,7 +18,7 @@ export function HostPowerNow({ host }: { host: HostPower }): React.JSX.Element {
       <div className="greenllm-Power">
         <span className="greenllm-Power-value" data-live={total_w !== null}>
           {total_w === null
-            ? waitingOrNone(host, counted.length, trans)
+            ? waitingOrNone(host, trans)
             : formatPower(total_w, provenance === 'estimated')}
         </span>
         {total_w !== null && <ProvenanceChip provenance={provenance} trans={trans} />}
@@ -54,6 +53,8 @@ export function HostPowerNow({ host }: { host: HostPower }): React.JSX.Element {
 }
 
 /** Why there is no total: that no sensor can be read, or that none has been yet. */
-function waitingOrNone({ ready }: HostPower, counted: number, trans: TranslationBundle): string {
-  return ready && counted === 0 ? trans.__('power unavailable') : trans.__('reading sensors…');
+function waitingOrNone({ ready, channels }: HostPower, trans: TranslationBundle): string {
+  return ready && counted(channels).length === 0
+    ? trans.__('power unavailable')
+    : trans.__('reading sensors…');
 }

@@ -1,10 +1,8 @@
 /** The ledger's state in components: drawn again when it changes, and only then. */
 import * as React from 'react';
-import type { LedgerModel, Loaded } from '../ledger';
+import { UNASKED, type LedgerModel, type Loaded } from '../ledger';
 import type { History, HistorySession } from '../messages';
 import { useEnvironment } from './environment';
-
-const UNASKED: Loaded<never> = { state: 'unasked', value: null, failure: null };
 
 export function useHistory(): Loaded<History> {
   return useLedger(ledger => ledger.history);

@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { formatDuration, formatPower } from '../format';
-import { weakest } from '../provenance';
+import { provenanceOfTotal } from '../provenance';
 import type { EnergySession } from '../session';
 import type { PowerState } from '../state';
 import { useEnvironment } from './environment';
@@ -15,10 +15,7 @@ export interface PowerNowProps {
 
 export function PowerNow({ session, state }: PowerNowProps): React.JSX.Element {
   const { trans } = useEnvironment();
-  const counted = (session.hello?.channels ?? []).filter(
-    c => c.inside === null && c.fault === null
-  );
-  const provenance = weakest(counted);
+  const provenance = provenanceOfTotal(session.hello?.channels ?? []);
   const isLive = state === 'live';
   const power_w = isLive ? (session.power?.total_w ?? null) : null;
   return (

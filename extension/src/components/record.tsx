@@ -15,6 +15,7 @@ import { asRecord } from '../validate';
 import { FigureText } from './figure';
 import { listText, netFigures, NetRow, type NetSource } from './net';
 import { ProvenanceChip } from './provenance';
+import { statusWord } from './status';
 
 export interface RecordViewProps {
   /** A record, if it is one: it is checked here. */
@@ -60,7 +61,7 @@ function Card({ record, trans, unit }: CardProps): React.JSX.Element {
         <FigureText figure={mass} />
         <ProvenanceChip provenance={energy.provenance} trans={trans} />
         <span>{formatDuration(record.duration_s, trans)}</span>
-        {record.status !== 'ok' && <span>{statusName(record.status, trans)}</span>}
+        {record.status !== 'ok' && <span>{statusWord(record.status, trans)}</span>}
         <BudgetLine record={record} trans={trans} unit={unit} />
         <NetRow
           figures={netFigures(
@@ -267,17 +268,4 @@ function UnitLines({ record, trans, unit }: CardProps): React.JSX.Element {
       ))}
     </>
   );
-}
-
-function statusName(status: EnergyRecord['status'], trans: TranslationBundle): string {
-  switch (status) {
-    case 'ok':
-      return '';
-    case 'error':
-      return trans.__('error');
-    case 'interrupted':
-      return trans.__('interrupted');
-    case 'partial':
-      return trans.__('partial');
-  }
 }

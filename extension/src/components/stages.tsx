@@ -1,6 +1,7 @@
 /** What each stage of the work has cost in this session. */
 import * as React from 'react';
 import type { StageTotals } from '../messages';
+import { percentOfMost } from './bar';
 import { Cost } from './cost';
 import { useEnvironment } from './environment';
 
@@ -21,10 +22,7 @@ export const Stages = React.memo(function Stages(props: { stages: readonly Stage
       <ul className="greenllm-Costs">
         {stages.map((stage, index) => (
           <li key={index}>
-            <Cost
-              cost={stage}
-              percentOfMost={most_j > 0 ? Math.round((100 * (stage.energy_j ?? 0)) / most_j) : 0}
-            >
+            <Cost cost={stage} percentOfMost={percentOfMost(stage.energy_j, most_j)}>
               {stage.stage === null ? (
                 <em>{trans.__('no stage')}</em>
               ) : stage.stage === THE_REST ? (

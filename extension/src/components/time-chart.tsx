@@ -1,6 +1,7 @@
 /** One small chart over time, drawn by uPlot from columns it is given, which it does not copy. */
 import * as React from 'react';
 import type uPlot from 'uplot';
+import { clockFor } from '../clock';
 import type { Column } from '../columns';
 import type { Span } from './chart-view';
 import { useEnvironment } from './environment';
@@ -62,7 +63,6 @@ export interface TimeChartProps {
 export const AXIS_WIDTH_PX = 52;
 export const RIGHT_PX = 6;
 const TIME_AXIS_PX = 22;
-const SHORT_SPAN_S = 180;
 /** A drag below this is a click, px. */
 const DRAG_PX = 4;
 /** Instead of which of the theme's colours stands which of the system's; all others are that of text. */
@@ -209,7 +209,10 @@ function optionsFor(
         size: TIME_AXIS_PX,
         gap: 6,
         space: 64,
-        values: (_, splits) => splits.map(time => clock(time, latest.current.span))
+        values: (_, splits) => {
+          const [from_s, to_s] = latest.current.span;
+          return splits.map(clockFor(to_s - from_s));
+        }
       },
       {
         ...axis,
@@ -275,14 +278,4 @@ function selectBy(chart: uPlot, latest: React.MutableRefObject<TimeChartProps>):
 function resetBy(latest: React.MutableRefObject<TimeChartProps>): null {
   latest.current.onReset();
   return null;
-}
-
-/** Time of day, with seconds where the chart shows only a few minutes. */
-export function clock(time_s: number, [from_s, to_s]: Span): string {
-  const time = new Date(time_s * 1000);
-  const parts = [time.getHours(), time.getMinutes(), time.getSeconds()];
-  return parts
-    .slice(0, to_s - from_s < SHORT_SPAN_S ? 3 : 2)
-    .map(part => String(part).padStart(2, '0'))
-    .join(':');
 }
