@@ -3,15 +3,11 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { netFigures, netLines, type NetSource } from './components/net';
 import { provenanceMeaning } from './components/provenance';
 import { statusWord } from './components/status';
-import {
-  figureText,
-  formatDay,
-  formatDuration,
-  formatEmissions,
-  formatEnergy,
-  type EnergyUnit
-} from './format';
+import { figureText } from './figure';
 import type { CellMessage, EnergyRecord, Interval, Provenance, Quantity } from './messages';
+import { formatEmissions, formatEnergy } from './quantities';
+import { formatDay, formatDuration } from './times';
+import type { EnergyUnit } from './units';
 
 /** A cell as the kernel tells of it, or the record of an earlier session that the notebook keeps. */
 export type BadgeSubject = CellMessage | EnergyRecord;

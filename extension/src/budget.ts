@@ -1,14 +1,9 @@
 /** How what was drawn or emitted stands to its budget, as far as the interval lets one say. */
 import type { TranslationBundle } from '@jupyterlab/translation';
-import {
-  formatEmissions,
-  formatEnergy,
-  formatSetEnergy,
-  formatSetMass,
-  type EnergyUnit,
-  type Figure
-} from './format';
+import type { Figure } from './figure';
 import type { Interval, Quantity } from './messages';
+import { formatEmissions, formatEnergy, formatSetEnergy, formatSetMass } from './quantities';
+import type { EnergyUnit } from './units';
 
 export type BudgetState = 'within' | 'perhaps exceeded' | 'exceeded' | 'not known';
 

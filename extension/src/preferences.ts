@@ -1,5 +1,5 @@
+import type { EnergyUnit } from './units';
 /** What the user can set, and how it is read from JupyterLab's settings. */
-import type { EnergyUnit } from './format';
 
 /** What electricity costs; `perKWh` is null where no price is set. */
 export interface Price {

@@ -1,5 +1,7 @@
 /** Rounds numbers to the digits that mean something. */
 
+export const DIGITS_WITHOUT_INTERVAL = 3;
+
 /** To how many decimals a figure with this half width is rounded; below 0: to tens and so on. */
 export function decimalPlaces(halfWidth: number): number {
   const exponent = exponentOf(halfWidth);
@@ -26,4 +28,9 @@ export function significant(value: number, digits: number): string {
 
 export function exponentOf(value: number): number {
   return Math.floor(Math.log10(Math.abs(value)) + 1e-12);
+}
+
+/** Beside a lopsided interval's two ends, no value of a single digit. */
+export function placesBesideEnds(text: string, places: number): number {
+  return Math.abs(Number(text)) < 10 ** (1 - places) ? places + 1 : places;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { makeBadge, writeBadge, type BadgeSubject } from '../src/badge';
-import type { EnergyUnit } from '../src/format';
+import type { EnergyUnit } from '../src/units';
 import { beside, cell, knownRecord } from './messages';
 import { trans } from './trans';
 

@@ -3,7 +3,7 @@ import { act } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RecordView } from '../src/components/record';
-import type { EnergyUnit } from '../src/format';
+import type { EnergyUnit } from '../src/units';
 import { basis, knownChannel, knownNet, knownRecord, record } from './messages';
 import { trans } from './trans';
 

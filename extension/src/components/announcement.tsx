@@ -1,6 +1,7 @@
 /** Tells power and energy to those who hear the panel, now and then while something runs. */
 import * as React from 'react';
-import { figureText, formatEnergy, formatPower } from '../format';
+import { figureText } from '../figure';
+import { formatEnergy, formatPower } from '../quantities';
 import type { EnergySession } from '../session';
 import type { PowerState } from '../state';
 import { useEnvironment } from './environment';

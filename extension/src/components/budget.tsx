@@ -2,7 +2,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { formatBudget, formatUsed, type BudgetState, type BudgetUse } from '../budget';
-import { figureText, formatPercent } from '../format';
+import { figureText } from '../figure';
+import { formatPercent } from '../quantities';
 import { useEnvironment } from './environment';
 
 export function BudgetBar({ use }: { use: BudgetUse }): React.JSX.Element {

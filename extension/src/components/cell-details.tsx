@@ -2,15 +2,10 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { budgetUse, formatBudget, type BudgetUse } from '../budget';
-import {
-  formatDuration,
-  formatEmissions,
-  formatEnergy,
-  formatMeanPower,
-  formatPercent,
-  type EnergyUnit
-} from '../format';
 import type { CellMessage } from '../messages';
+import { formatEmissions, formatEnergy, formatMeanPower, formatPercent } from '../quantities';
+import { formatDuration } from '../times';
+import type { EnergyUnit } from '../units';
 import { useEnvironment } from './environment';
 import { netFigures, netLines } from './net';
 

@@ -1,8 +1,9 @@
 /** One cell in the table of cells. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { formatDuration, formatEmissions, formatEnergy, formatMeanPower } from '../format';
 import type { CellMessage } from '../messages';
+import { formatEmissions, formatEnergy, formatMeanPower } from '../quantities';
+import { formatDuration } from '../times';
 import { budgetOfRun, energyDetails, runsDetail } from './cell-details';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';

@@ -1,8 +1,8 @@
 /** The list of GPUs, CPUs and memories: the chart's legend, with each one's power, limit, use and provenance. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { formatPercent, formatPower } from '../format';
 import type { ChannelDescription, PowerMessage, Provenance } from '../messages';
+import { formatPercent, formatPower } from '../quantities';
 import { useEnvironment } from './environment';
 import { LineSwatch, lineStyles, type LineStyle } from './lines';
 import { shortNames } from './names';

@@ -2,8 +2,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { byBatch, changeText, newestFirst, verdictText, type NumberedModel } from '../comparison';
-import { energyAxisUnit, formatEnergy, formatMoment, formatPlain } from '../format';
 import type { ComparisonSummary } from '../messages';
+import { energyAxisUnit, formatEnergy, formatPlain } from '../quantities';
+import { formatMoment } from '../times';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
 import { FrontPlot } from './front-plot';

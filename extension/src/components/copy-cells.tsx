@@ -1,16 +1,12 @@
 /** Puts the table of cells on the clipboard as Markdown, as it is sorted. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import {
-  figureText,
-  formatDuration,
-  formatEmissions,
-  formatEnergy,
-  formatMeanPower,
-  type EnergyUnit
-} from '../format';
+import { figureText } from '../figure';
 import { markdownTable, type Align } from '../markdown';
 import type { CellMessage } from '../messages';
+import { formatEmissions, formatEnergy, formatMeanPower } from '../quantities';
+import { formatDuration } from '../times';
+import type { EnergyUnit } from '../units';
 import { countOf, nameWithoutCount, statusText } from './cell-row';
 import { useEnvironment } from './environment';
 import { provenanceName } from './provenance';

@@ -1,7 +1,9 @@
 /** What something has cost, on two lines: a stage, a session, a cell of an earlier session. */
 import * as React from 'react';
-import { formatDuration, formatEmissions, formatEnergy, formatMoney } from '../format';
 import type { Interval, Provenance, Quantity } from '../messages';
+import { formatMoney } from '../money';
+import { formatEmissions, formatEnergy } from '../quantities';
+import { formatDuration } from '../times';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
 import { ProvenanceChip } from './provenance';
@@ -27,8 +29,7 @@ export interface CostProps {
 export function Cost({ cost, children, percentOfMost }: CostProps): React.JSX.Element {
   const { trans, preferences } = useEnvironment();
   const { energy_j, interval_j, mass_gco2e, interval_gco2e } = cost;
-  const { perKWh, currency } = preferences.price;
-  const money = perKWh === null ? null : formatMoney(energy_j, interval_j, perKWh, currency, trans);
+  const money = formatMoney(energy_j, interval_j, preferences.price, trans);
   const emissions = formatEmissions(mass_gco2e, interval_gco2e, trans);
   return (
     <span
@@ -54,27 +55,5 @@ export function Cost({ cost, children, percentOfMost }: CostProps): React.JSX.El
         )}
       </span>
     </span>
-  );
-}
-
-/** The first of a long list, and a button for more. */
-export function FirstOf<T>(props: {
-  items: readonly T[];
-  count: number;
-  draw: (item: T, index: number) => React.ReactNode;
-}): React.JSX.Element {
-  const { items, count, draw } = props;
-  const { trans } = useEnvironment();
-  const [shown, setShown] = React.useState(count);
-  const rest = items.length - shown;
-  return (
-    <>
-      <ul className="greenllm-Costs">{items.slice(0, shown).map(draw)}</ul>
-      {rest > 0 && (
-        <button className="greenllm-Button" onClick={() => setShown(shown + 5 * count)}>
-          {trans.__('Show more (%1 left)', rest)}
-        </button>
-      )}
-    </>
   );
 }

@@ -1,11 +1,12 @@
 /** Earlier sessions, from the server's ledger: asked for when the list is unfolded. */
 import * as React from 'react';
-import { formatMoment } from '../format';
 import type { HistorySession, PastSession } from '../messages';
+import { formatMoment } from '../times';
 import { percentOfMost } from './bar';
-import { Cost, FirstOf } from './cost';
+import { Cost } from './cost';
 import { useEnvironment } from './environment';
 import { ExportLinks } from './export';
+import { FirstOf } from './first-of';
 import { LedgerFailure } from './ledger-failure';
 import { useHistory, useSession } from './ledger-hooks';
 import { statusWord } from './status';

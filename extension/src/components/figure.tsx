@@ -1,6 +1,6 @@
 /** A quantity as text: its value, its interval in a quieter voice, its unit. */
 import * as React from 'react';
-import type { Figure } from '../format';
+import type { Figure } from '../figure';
 
 export function FigureText(props: { figure: Figure; className?: string }): React.JSX.Element {
   const { figure, className = '' } = props;

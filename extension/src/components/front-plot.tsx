@@ -1,8 +1,8 @@
 /** Energy against quality, of which less is better: those on the front are filled and joined by a line. */
 import * as React from 'react';
 import type { NumberedModel } from '../comparison';
-import { formatTick } from '../format';
 import type { Interval, Quantity } from '../messages';
+import { formatTick } from '../quantities';
 import { useEnvironment } from './environment';
 
 const WIDTH = 240;

@@ -1,9 +1,9 @@
 /** What the server's host draws now, where no kernel is measured: of the whole machine, not of a notebook. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { formatPower } from '../format';
 import type { HostPower } from '../messages';
 import { counted, provenanceOfTotal } from '../provenance';
+import { formatPower } from '../quantities';
 import { useEnvironment } from './environment';
 import { ProvenanceChip } from './provenance';
 

@@ -1,8 +1,9 @@
 /** How a joule becomes a gram: the carbon intensity, its place and its source. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { formatIntensity, languageOfPage } from '../format';
+import { languageOfPage } from '../language';
 import type { CarbonIntensity, HelloMessage } from '../messages';
+import { formatIntensity } from '../quantities';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
 

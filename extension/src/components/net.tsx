@@ -1,15 +1,11 @@
 /** What stands beside an energy: idle, net, this kernel's share, and when and how the baseline was taken. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import {
-  figureText,
-  formatBasis,
-  formatEnergy,
-  formatShare,
-  type EnergyUnit,
-  type Figure
-} from '../format';
+import { figureText, type Figure } from '../figure';
 import type { BaselineBasis, Interval, KnownNet, Quantity } from '../messages';
+import { formatEnergy, formatShare } from '../quantities';
+import { formatBasis } from '../times';
+import type { EnergyUnit } from '../units';
 import { FigureText } from './figure';
 
 /** What a record's total, a cell's or the session's message has of it; kernels of earlier versions have less. */

@@ -1,9 +1,9 @@
 /** What the chart of power draws of a stretch of time: which columns, by which lines, on which scale. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Column } from '../columns';
-import { formatPower } from '../format';
 import type { HistoryTable } from '../history';
 import type { ChannelDescription } from '../messages';
+import { formatPower } from '../quantities';
 import type { Span } from './chart-view';
 import type { ChartLimit } from './line-paths';
 import { lineStyles, TOTAL_LINE } from './lines';

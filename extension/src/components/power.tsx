@@ -1,10 +1,11 @@
 /** Power now, in total, and whether it is the present one. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { formatDuration, formatPower } from '../format';
 import { provenanceOfTotal } from '../provenance';
+import { formatPower } from '../quantities';
 import type { EnergySession } from '../session';
 import type { PowerState } from '../state';
+import { formatDuration } from '../times';
 import { useEnvironment } from './environment';
 import { ProvenanceChip } from './provenance';
 

@@ -2,15 +2,10 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { budgetUse, formatBudget, type BudgetState } from '../budget';
-import {
-  formatBasis,
-  formatDuration,
-  formatEmissions,
-  formatEnergy,
-  formatShare,
-  type EnergyUnit
-} from '../format';
 import type { ChannelEnergy, EnergyRecord, EnergyTotal } from '../messages';
+import { formatEmissions, formatEnergy, formatShare } from '../quantities';
+import { formatBasis, formatDuration } from '../times';
+import type { EnergyUnit } from '../units';
 import { asRecord } from '../validate';
 import { FigureText } from './figure';
 import { listText, netFigures, NetRow, type NetSource } from './net';

@@ -1,14 +1,10 @@
 /** What the session has cost so far. */
 import * as React from 'react';
 import { budgetUse } from '../budget';
-import {
-  formatDuration,
-  formatEmissions,
-  formatEnergy,
-  formatMoney,
-  formatPercent
-} from '../format';
 import type { HelloMessage, TotalsMessage } from '../messages';
+import { formatMoney } from '../money';
+import { formatEmissions, formatEnergy, formatPercent } from '../quantities';
+import { formatDuration } from '../times';
 import { BudgetBar } from './budget';
 import { useEnvironment } from './environment';
 import { FigureText } from './figure';
@@ -26,16 +22,7 @@ export const Totals = React.memo(function Totals({ totals, hello }: TotalsProps)
   const unit = preferences.energyUnit;
   const energy = formatEnergy(totals.energy_j, totals.interval_j, trans, unit);
   const emissions = formatEmissions(totals.mass_gco2e, totals.interval_gco2e, trans);
-  const cost =
-    preferences.price.perKWh === null
-      ? null
-      : formatMoney(
-          totals.energy_j,
-          totals.interval_j,
-          preferences.price.perKWh,
-          preferences.price.currency,
-          trans
-        );
+  const cost = formatMoney(totals.energy_j, totals.interval_j, preferences.price, trans);
   const beside = netFigures(
     totals,
     [totals.energy_j, totals.interval_j],

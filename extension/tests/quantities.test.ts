@@ -1,18 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { figureText } from '../src/figure';
 import {
-  figureText,
-  formatBasis,
-  formatDuration,
   formatEmissions,
   formatEnergy,
   formatIntensity,
   formatMeanPower,
-  formatMoney,
   formatPower,
   formatSetEnergy,
   formatShare
-} from '../src/format';
-import { basis } from './messages';
+} from '../src/quantities';
 import { trans } from './trans';
 
 function energy(value: number | null, interval: [number, number] | null): string {
@@ -99,23 +95,6 @@ describe('this kernel’s share', () => {
   });
 });
 
-describe('a baseline', () => {
-  const at = '2026-01-31T12:34:00';
-
-  it('is named with its time, and the day where that was another one', () => {
-    expect(formatBasis(basis(at), new Date('2026-01-31T23:00:00'), trans)).toBe(
-      'measured 12:34 (10 s)'
-    );
-    expect(formatBasis(basis(at, { how: 'learnt' }), new Date('2026-02-01T00:01:00'), trans)).toBe(
-      'learnt 2026-01-31 12:34'
-    );
-  });
-
-  it('whose time cannot be read is named without it', () => {
-    expect(formatBasis({ ...basis(at), at: 'noon' }, new Date(at), trans)).toBe('measured (10 s)');
-  });
-});
-
 describe('other quantities', () => {
   it('emissions say what they are grams of', () => {
     expect(figureText(formatEmissions(0.19, [0.12, 0.31], trans))).toBe('190 [120, 310] mg CO₂e');
@@ -128,56 +107,6 @@ describe('other quantities', () => {
     expect(formatPower(0)).toBe('0 W');
     expect(formatPower(412.34, true)).toBe('≈ 410 W');
     expect(formatPower(null)).toBe('–');
-  });
-
-  it('durations keep the two units that matter', () => {
-    expect(formatDuration(0.0123, trans)).toBe('12.3 ms');
-    expect(formatDuration(12.34, trans)).toBe('12.3 s');
-    expect(formatDuration(185, trans)).toBe('3 min 05 s');
-    expect(formatDuration(3725, trans)).toBe('1 h 02 min');
-  });
-});
-
-describe('money', () => {
-  const KWH_J = 3.6e6;
-  const cost = (kWh: number | null, interval: [number, number] | null, currency = 'EUR') =>
-    figureText(
-      formatMoney(
-        kWh && kWh * KWH_J,
-        interval && [interval[0] * KWH_J, interval[1] * KWH_J],
-        0.5,
-        currency,
-        trans
-      )
-    ).replace(/\u00a0/g, ' ');
-
-  it.each([
-    [10, [9, 11], '€5.0 ± 0.5'],
-    [1, [0.98, 1.02], '€0.500 ± 0.010'],
-    [0.01, [0.004, 0.03], '€0.0050 [0.0020, 0.0150]'],
-    [1000, [900, 1100], '€500 ± 50'],
-    [2000, [400, 3600], '€1,000 ± 800'],
-    [3, null, '€1.50']
-  ] as [number, [number, number] | null, string][])(
-    'of %d kWh %j has the digits of its interval: %s',
-    (kWh, interval, text) => {
-      expect(cost(kWh, interval)).toBe(text);
-    }
-  );
-
-  it('ends where a hundredth of a cent ends', () => {
-    expect(cost(0.0001, [0.00009, 0.00011])).toBe('< €0.0001');
-    expect(cost(0.0026, [0.00259, 0.00261])).toBe('€0.0013');
-    expect(cost(0.001, [0, 0.9])).toBe('< €0.45');
-  });
-
-  it('follows its currency', () => {
-    expect(cost(10, [9, 11], 'JPY')).toBe('¥5.0 ± 0.5');
-    expect(cost(10, [9, 11], 'not one')).toBe('5.0 not one ± 0.5');
-  });
-
-  it('of what is not known is not known', () => {
-    expect(cost(null, null)).toBe('–');
   });
 });
 
