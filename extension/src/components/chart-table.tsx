@@ -95,7 +95,7 @@ function Table({ name, table, span, columnsOf, format }: ChartTableProps): React
         </tr>
       </thead>
       <tbody>
-        {rowsIn(table, span).map(row => (
+        {latestRows(table, span).map(row => (
           <tr key={table.columns.time_s[row]}>
             <th scope="row">{clock(table.columns.time_s[row] ?? 0)}</th>
             {table.columns.isBreak(row) ? (
@@ -119,7 +119,7 @@ function captionOf(name: string, { spacing_s }: HistoryTable, trans: Translation
 }
 
 /** The latest rows of that stretch. */
-function rowsIn({ columns }: HistoryTable, [from_s, to_s]: Span): number[] {
+function latestRows({ columns }: HistoryTable, [from_s, to_s]: Span): number[] {
   const end = columns.rowAt(to_s + 1e-6);
   const start = Math.max(columns.rowAt(from_s), end - MAX_ROWS);
   return Array.from({ length: end - start }, (_, index) => start + index);

@@ -1,22 +1,21 @@
 /** The live charts: power (in total and of each channel), the cells that ran, and cumulative emissions. */
-import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { clock } from '../clock';
 import { quantity } from '../columns';
 import { figureText } from '../figure';
-import type { HistoryTable } from '../history';
 import { formatEmissions, formatMassTick, formatPower } from '../quantities';
 import type { EnergySession } from '../session';
 import { BandLanes, seenOf, type Band } from './band-lanes';
 import { Bands, bandText } from './bands';
+import { useGrabbed, usePreferred, useWidth } from './chart-hooks';
+import { powerColumns, powerSummary, readingAt, rowNear } from './chart-readings';
 import { ChartSummary, ChartTable, TABLE_POINTS } from './chart-table';
 import { ChartTools } from './chart-tools';
 import { actionOf, changedView, FIRST_VIEW, rangeSpan, selected, type Span } from './chart-view';
+import { emissionsPicture } from './emissions-picture';
 import { useEnvironment } from './environment';
-import { shortNames } from './names';
-import { apartPicture, highest, lowest, rowsIn, stackedPicture } from './power-picture';
+import { apartPicture, stackedPicture } from './power-picture';
 import { Stack } from './stack';
-import { AXIS_WIDTH_PX, RIGHT_PX, TimeChart, type ChartLine } from './time-chart';
+import { AXIS_WIDTH_PX, RIGHT_PX, TimeChart } from './time-chart';
 
 const POWER_HEIGHT_PX = 140;
 const EMISSIONS_HEIGHT_PX = 84;
@@ -24,14 +23,6 @@ const EMISSIONS_HEIGHT_PX = 84;
 const EMISSIONS_EVERY_S = 0.5;
 /** By less than this nothing is seen to move, px. */
 const VISIBLE_PX = 0.5;
-const EMISSIONS_LINE: ChartLine = {
-  color: '--jp-success-color1',
-  dash: [],
-  width: 1.6,
-  name: '',
-  fill: 'foot',
-  alpha: 0.08
-};
 
 export interface ChartsProps {
   session: EnergySession;
@@ -170,14 +161,11 @@ export const Charts = React.memo(function Charts({ session }: ChartsProps) {
         {!isTable && width > 0 && (
           <TimeChart
             {...shared}
+            {...emissionsPicture(table, span, view.range === 'session' && view.zoom === null)}
             name={emissions}
             describedBy={`${ids.emissions} ${ids.keys}`}
             version={versionFor(EMISSIONS_EVERY_S)}
             height={EMISSIONS_HEIGHT_PX}
-            columns={[table.columns.time_s, table.columns.mass_gco2e]}
-            lines={[EMISSIONS_LINE]}
-            limits={[]}
-            range={massRange(table, span, view.range === 'session' && view.zoom === null)}
             formatTick={formatMassTick}
           />
         )}
@@ -218,97 +206,4 @@ function BandNote({ band }: { band: Band | undefined }): React.JSX.Element {
       {band ? bandText(band.run, trans) : ''}
     </p>
   );
-}
-
-/** What was set, until it is changed here. */
-function usePreferred(preferred: boolean): [boolean, (value: boolean) => void] {
-  const [value, setValue] = React.useState(preferred);
-  React.useEffect(() => setValue(preferred), [preferred]);
-  return [value, setValue];
-}
-
-/** What was shown when the pointer went down: it does not move away under a drag. */
-function useGrabbed(): [Span | null, (span: Span) => void] {
-  const [grabbed, setGrabbed] = React.useState<Span | null>(null);
-  const grab = (span: Span) => {
-    setGrabbed(span);
-    // After the chart has taken what was selected.
-    const release = () => void window.setTimeout(() => setGrabbed(null));
-    window.addEventListener('mouseup', release, { once: true });
-  };
-  return [grabbed, grab];
-}
-
-/** The width of an element, px; 0 until it is known. */
-function useWidth(): [React.RefCallback<HTMLElement>, number] {
-  const [width, setWidth] = React.useState(0);
-  const observer = React.useRef<ResizeObserver | null>(null);
-  const follow = React.useCallback((node: HTMLElement | null) => {
-    observer.current?.disconnect();
-    if (node) {
-      const take = () => {
-        // 0: the panel is hidden.
-        setWidth(last => node.clientWidth || last);
-      };
-      observer.current = new ResizeObserver(take);
-      observer.current.observe(node);
-      take();
-    }
-  }, []);
-  return [follow, width];
-}
-
-function powerColumns(
-  columns: HistoryTable['columns'],
-  session: EnergySession,
-  trans: TranslationBundle
-) {
-  const channels = session.hello?.channels ?? [];
-  const names = shortNames(channels, trans);
-  const known = channels.filter(({ id }) => columns.hasChannel(id));
-  return [
-    { name: trans.__('Total'), values: columns.total_w },
-    ...known.map(({ id }) => ({ name: names.get(id) ?? id, values: columns.channel_w(id) }))
-  ];
-}
-
-function rowNear({ columns }: HistoryTable, time_s: number): number | null {
-  if (columns.length === 0) {
-    return null;
-  }
-  const times = columns.time_s;
-  const after = Math.min(columns.rowAt(time_s), columns.length - 1);
-  const before = Math.max(after - 1, 0);
-  const isAfter = (times[after] ?? 0) - time_s < time_s - (times[before] ?? 0);
-  return isAfter ? after : before;
-}
-
-function readingAt(
-  { columns }: HistoryTable,
-  row: number,
-  values: HistoryTable['columns']['total_w'],
-  format: (value: number | null) => string
-): string {
-  return `${clock(columns.time_s[row] ?? 0)}  ${format(quantity(values[row]))}`;
-}
-
-function massRange(table: HistoryTable, span: Span, isFromZero: boolean): [number, number] {
-  const rows = rowsIn(table, span);
-  const low = lowest(table.columns.mass_gco2e, rows);
-  const high = highest(table.columns.mass_gco2e, rows);
-  if (!(high >= low)) {
-    return [0, 1];
-  }
-  const bottom = isFromZero ? 0 : low;
-  const height = high - bottom || Math.abs(high) || 1;
-  return [bottom, high + height * 0.08];
-}
-
-function powerSummary(table: HistoryTable, span: Span, trans: TranslationBundle): string {
-  const { total_w } = table.columns;
-  const rows = rowsIn(table, span);
-  const most = highest(total_w, rows);
-  const last = formatPower(quantity(total_w[rows[1] - 1]));
-  const highestText = formatPower(most >= 0 ? most : null);
-  return trans.__('Last %1, highest %2', last, highestText);
 }

@@ -1,22 +1,15 @@
 /** What the chart of power draws of a stretch of time: which columns, by which lines, on which scale. */
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Column } from '../columns';
 import type { HistoryTable } from '../history';
 import type { ChannelDescription } from '../messages';
 import { formatPower } from '../quantities';
+import { highest, rowsIn, type Rows } from './chart-rows';
 import type { Span } from './chart-view';
 import type { ChartLimit } from './line-paths';
 import { lineStyles, TOTAL_LINE } from './lines';
 import { shortNames } from './names';
 import type { Stack } from './stack';
-import type { ChartLine } from './time-chart';
-
-export interface PowerPicture {
-  readonly columns: readonly Column[];
-  readonly lines: readonly ChartLine[];
-  readonly limits: readonly ChartLimit[];
-  readonly range: readonly [low: number, high: number];
-}
+import type { ChartLine, ChartPicture } from './time-chart';
 
 /** A limit is drawn where a channel came that near to it. */
 const NEAR = 0.8;
@@ -33,7 +26,7 @@ export function apartPicture(
   span: Span,
   channels: readonly ChannelDescription[],
   trans: TranslationBundle
-): PowerPicture {
+): ChartPicture {
   const { columns } = table;
   const rows = rowsIn(table, span);
   const styles = lineStyles(channels);
@@ -70,7 +63,7 @@ export function stackedPicture(
   channels: readonly ChannelDescription[],
   trans: TranslationBundle,
   stack: Stack
-): PowerPicture {
+): ChartPicture {
   const { columns } = table;
   const rows = rowsIn(table, span);
   const styles = lineStyles(channels);
@@ -89,34 +82,6 @@ export function stackedPicture(
     limits: [],
     range: [0, top(sums.map(column => highest(column, rows)))]
   };
-}
-
-/** Rows that are in a stretch of time or next to it: first, and the one after the last. */
-export type Rows = readonly [first: number, end: number];
-
-export function rowsIn({ columns }: HistoryTable, [from_s, to_s]: Span): Rows {
-  return [
-    Math.max(columns.rowAt(from_s) - 1, 0),
-    Math.min(columns.rowAt(to_s) + 1, columns.length)
-  ];
-}
-
-export function highest(column: Column, [first, end]: Rows): number {
-  let most = -Infinity;
-  for (let row = first; row < end; row++) {
-    const value = column[row] ?? NaN;
-    most = value > most ? value : most;
-  }
-  return most;
-}
-
-export function lowest(column: Column, [first, end]: Rows): number {
-  let least = Infinity;
-  for (let row = first; row < end; row++) {
-    const value = column[row] ?? NaN;
-    least = value < least ? value : least;
-  }
-  return least;
 }
 
 function nearLimits(

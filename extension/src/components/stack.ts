@@ -1,6 +1,6 @@
 /** Columns on top of one another, in memory that is used again for each picture. */
 import type { Column } from '../columns';
-import type { Rows } from './power-picture';
+import type { Rows } from './chart-rows';
 
 export class Stack {
   private _sums: Column[] = [];

@@ -27,7 +27,17 @@ export interface ChartLine extends LineStyle {
   readonly alpha: number;
 }
 
-export interface TimeChartProps {
+/** What a chart draws, and on which scale. */
+export interface ChartPicture {
+  /** Times (s since the epoch), then one column for each line. */
+  readonly columns: readonly Column[];
+  readonly lines: readonly ChartLine[];
+  readonly limits: readonly ChartLimit[];
+  /** Lowest and highest value on the scale. */
+  readonly range: readonly [low: number, high: number];
+}
+
+export interface TimeChartProps extends ChartPicture {
   /** What a screen reader calls it; the same as long as it is there. */
   name: string;
   /** Ids of the texts that say what it shows, and what the keys do. */
@@ -35,13 +45,7 @@ export interface TimeChartProps {
   /** CSS px. */
   width: number;
   height: number;
-  /** Times (s since the epoch), then one column for each line. */
-  columns: readonly Column[];
-  lines: readonly ChartLine[];
   span: Span;
-  /** Lowest and highest value on the scale. */
-  range: readonly [low: number, high: number];
-  limits: readonly ChartLimit[];
   shades: readonly ChartShade[];
   formatTick: (value: number) => string;
   /** Charts with the same key move their cursors together. */
