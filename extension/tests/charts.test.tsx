@@ -1,15 +1,11 @@
 import * as React from 'react';
 import { act } from 'react';
-import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Announcement } from '../src/components/announcement';
-import { ChannelList } from '../src/components/channels';
 import { Charts } from '../src/components/charts';
-import { EnvironmentProvider } from '../src/components/environment';
-import { PowerNow } from '../src/components/power';
 import { EnergySession } from '../src/session';
 import { environment } from './environment';
 import { cell, channel, hello, power, SESSION } from './messages';
+import { button, click, draw, host, usual } from './page';
 
 /** Stands in for uPlot, which draws on a canvas that jsdom has not, and keeps what it was given. */
 const drawn = vi.hoisted(() => ({
@@ -43,29 +39,21 @@ vi.mock('uplot', () => ({
 
 const HOSTILE = '<img src=x onerror="alert(1)">';
 
-let host: HTMLElement;
-let root: Root;
-let now_ms = 0;
 let number = 0;
 
 beforeEach(() => {
   vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null);
   vi.spyOn(HTMLElement.prototype, 'clientWidth', 'get').mockReturnValue(330);
-  vi.spyOn(performance, 'now').mockImplementation(() => now_ms);
-  host = document.createElement('div');
-  document.body.append(host);
-  root = createRoot(host);
+  vi.spyOn(performance, 'now').mockReturnValue(0);
   number = 0;
 });
 
 afterEach(() => {
-  act(() => root.unmount());
-  host.remove();
   vi.restoreAllMocks();
 });
 
 function sessionOf(...channels: ReturnType<typeof channel>[]): EnergySession {
-  const session = new EnergySession(SESSION, () => now_ms);
+  const session = new EnergySession(SESSION, () => 0);
   session.accept(hello({ channels: channels.length > 0 ? channels : [channel()] }));
   return session;
 }
@@ -78,37 +66,11 @@ function feed(session: EnergySession, from_s: number, to_s: number): void {
   }
 }
 
-async function draw(part: React.ReactNode, value = environment()): Promise<void> {
-  await act(async () => {
-    root.render(<EnvironmentProvider value={value}>{part}</EnvironmentProvider>);
-    await new Promise(resolve => setTimeout(resolve));
-  });
-}
-
-function button(name: string): HTMLButtonElement {
-  const all = [...host.querySelectorAll('button')];
-  const found = all.find(one => one.textContent === name);
-  if (!found) {
-    throw new Error(`No button "${name}" among ${all.map(one => one.textContent)}`);
-  }
-  return found;
-}
-
 function press(key: string): void {
   act(() => {
     const event = new KeyboardEvent('keydown', { key, bubbles: true });
     host.querySelector('.greenllm-Chart')?.dispatchEvent(event);
   });
-}
-
-function click(name: string): void {
-  act(() => button(name).click());
-}
-
-/** What an element draws, as text. */
-function shapeOf(selector: string): string | undefined {
-  const node = host.querySelector(selector);
-  return node ? new XMLSerializer().serializeToString(node) : undefined;
 }
 
 const span = () => [drawn.charts[0]?.x.min, drawn.charts[0]?.x.max];
@@ -205,47 +167,44 @@ describe('the charts', () => {
 
   it('do not change a table under the reader with each message', async () => {
     const session = sessionOf();
-    const value = environment();
     feed(session, 0, 101);
-    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     const text = () => host.querySelector('.greenllm-Heard table tbody')?.textContent;
     const before = text();
     for (let at_s = 101; at_s < 109; at_s++) {
       feed(session, at_s, at_s + 1);
-      await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+      await draw(<Charts session={session} revision={session.pictureRevision} />);
     }
     expect(text()).toBe(before);
     feed(session, 109, 111);
-    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     expect(text()).not.toBe(before);
   });
 
   it('are made again only for what they draw: not for a cell that goes on as it did', async () => {
     const session = sessionOf();
-    const value = environment();
     feed(session, 0, 20);
     const run = { run_id: 'a', started_at_ms: 1000, ended_at_ms: null };
     session.accept(cell({ seq: 1, at_ms: 19_000, ...run }));
-    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     const made = vi.spyOn(session.history, 'tableFor');
     session.accept(cell({ seq: 2, at_ms: 20_000, energy_j: 800, ...run }));
     session.accept(hello({ seq: 3, at_ms: 20_500 }));
-    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     expect(made).not.toHaveBeenCalled();
     session.accept(cell({ seq: 4, status: 'ok', ...run, ended_at_ms: 20_000 }));
-    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     expect(made).toHaveBeenCalled();
   });
 
   it('are drawn anew once they have moved by what can be seen', async () => {
     const session = sessionOf();
-    const value = environment();
     feed(session, 0, 1300);
     const follow = async (from_s: number) => {
       const before = drawn.charts.map(({ pictures }) => pictures);
       for (let at_s = from_s; at_s < from_s + 10; at_s += 0.25) {
         feed(session, at_s, at_s + 0.25);
-        await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+        await draw(<Charts session={session} revision={session.pictureRevision} />);
       }
       return drawn.charts.map(({ pictures }, index) => pictures - (before[index] ?? 0));
     };
@@ -262,11 +221,10 @@ describe('the charts', () => {
 
   it('move what marks the cells as a whole', async () => {
     const session = sessionOf();
-    const value = environment();
     feed(session, 0, 100);
     const run = { run_id: 'a', started_at_ms: 60_000, ended_at_ms: 70_000 };
     session.accept(cell({ seq: 1, status: 'ok', ...run }));
-    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     const look = () => {
       const band = host.querySelector<HTMLElement>('.greenllm-Band');
       const { left = '', width = '' } = band?.style ?? {};
@@ -277,7 +235,7 @@ describe('the charts', () => {
     expect(before.width).toBe('16.7%');
     expect(parseFloat(before.left) + before.shift).toBeCloseTo((100 * (60 - 39.75)) / 60, 1);
     feed(session, 100, 110);
-    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     expect(look()).toEqual({
       ...before,
       shift: expect.closeTo(before.shift - 100 / 6, 5) as number
@@ -286,10 +244,9 @@ describe('the charts', () => {
 
   it('have one name, and say what they show as seldom as their tables do', async () => {
     const session = sessionOf();
-    const value = environment();
     feed(session, 0, 101);
     const look = async () => {
-      await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+      await draw(<Charts session={session} revision={session.pictureRevision} />);
       const chart = host.querySelector('[role="application"]');
       const ids = chart?.getAttribute('aria-describedby')?.split(' ') ?? [];
       const texts = ids.map(id => document.getElementById(id)?.textContent);
@@ -330,14 +287,13 @@ describe('the charts', () => {
       })
     ];
     runs.forEach(run => session.accept(run));
-    const value = environment();
-    await draw(<Charts session={session} revision={session.pictureRevision} />, value);
+    await draw(<Charts session={session} revision={session.pictureRevision} />);
     const bands = [...host.querySelectorAll<HTMLButtonElement>('.greenllm-Band')];
     expect(bands.map(band => band.textContent)).toEqual([HOSTILE, '[2] now']);
     expect(bands[1]?.getAttribute('aria-label')).toContain('running since');
     expect(bands.map(band => band.tabIndex)).toEqual([-1, 0]);
     act(() => bands[1]?.click());
-    expect(value.actions.goToCell).toHaveBeenCalledWith('2');
+    expect(usual.actions.goToCell).toHaveBeenCalledWith('2');
     act(() => bands[1]?.focus());
     expect(host.querySelector('.greenllm-Bands-note')?.textContent).toContain(
       '[2] now, running since'
@@ -351,65 +307,5 @@ describe('the charts', () => {
     });
     expect(document.activeElement).toBe(bands[0]);
     expect(host.querySelector('img')).toBeNull();
-  });
-});
-
-describe('power now', () => {
-  it('shows how much of its limit each channel draws, and how busy it is', async () => {
-    const session = sessionOf(channel({ limit_w: 700 }), channel({ id: 'cpu', component: 'cpu' }));
-    const power_w = { 'gpu:0': 350, cpu: 40 };
-    session.accept(power({ power_w, utilization: { 'gpu:0': 0.97 } }));
-    await draw(<ChannelList channels={session.hello?.channels ?? []} power={session.power} />);
-    const meter = host.querySelector('[role="meter"]');
-    expect(meter?.getAttribute('aria-valuenow')).toBe('50');
-    expect(meter?.getAttribute('aria-valuetext')).toBe('50 % of 700 W');
-    expect(meter?.querySelector('.greenllm-Channel-drawn')?.getAttribute('width')).toBe('50.0');
-    expect(host.querySelectorAll('[role="meter"]')).toHaveLength(1);
-    expect(host.querySelector('.greenllm-Channel-utilization')?.textContent).toBe('in use 97 %');
-    expect(host.querySelectorAll('.greenllm-Channel-utilization')).toHaveLength(1);
-  });
-
-  it('tells the limit, and no power, where nothing is read', async () => {
-    const session = sessionOf(channel({ limit_w: 700 }));
-    session.accept(power({ utilization: { 'gpu:0': 0.97 } }));
-    await draw(<ChannelList channels={session.hello?.channels ?? []} power={null} />);
-    expect(host.querySelector('[role="meter"]')).toBeNull();
-    expect(host.textContent).toContain('limit 700 W');
-    expect(host.textContent).not.toContain('350');
-    expect(host.textContent).not.toContain('in use');
-  });
-
-  it('says in words and by a shape whether power is live, at rest, or awaited', async () => {
-    const session = sessionOf();
-    session.accept(power());
-    const look = async (state: 'live' | 'at rest' | 'no reading') => {
-      await draw(<PowerNow session={session} state={state} />);
-      const shape = shapeOf('.greenllm-Power-shape > *');
-      return [host.querySelector('.greenllm-Power')?.textContent, shape] as const;
-    };
-    const live = await look('live');
-    const rest = await look('at rest');
-    session.accept(cell());
-    now_ms += 7000;
-    const stale = await look('no reading');
-    expect(live[0]).toBe('350 Wlivemeasured');
-    expect(rest[0]).toBe('at restlast 350 W');
-    expect(stale[0]).toBe('no readinglast 350 W, 7 s ago');
-    expect(new Set([live[1], rest[1], stale[1]]).size).toBe(3);
-  });
-
-  it('is told to those who hear it at most every ten seconds, and only while something runs', async () => {
-    const session = sessionOf();
-    const told: (string | null | undefined)[] = [];
-    for (let second = 0; second < 25; second++) {
-      session.accept(power({ seq: 10 + second, total_w: 300 + second }));
-      now_ms += 1000;
-      await draw(<Announcement session={session} state="live" />);
-      told.push(host.querySelector('[role="status"]')?.textContent);
-    }
-    expect([...new Set(told)]).toEqual(['Power 300 W.', 'Power 310 W.', 'Power 320 W.']);
-    now_ms += 60_000;
-    await draw(<Announcement session={session} state="at rest" />);
-    expect(host.textContent).toBe('Power 320 W.');
   });
 });

@@ -1,5 +1,6 @@
 /** What the server answers, to vary in tests. */
 import type { History, HistorySession, HistorySum, PastCell, PastSession } from '../src/messages';
+import type { Answer, EnergyServer, ExportFormat, ServerFailure } from '../src/server';
 
 export function sum(changes: Partial<HistorySum> = {}): HistorySum {
   return {
@@ -51,4 +52,33 @@ export function pastCell(changes: Partial<PastCell> = {}): PastCell {
 
 export function pastCells(...cells: PastCell[]): HistorySession {
   return { schema: 1, session_id: 'earlier-1', cells, problem: null };
+}
+
+/** A server whose answers a test sets, and that keeps which sessions it was asked for; it has no Parquet. */
+export class PastServer implements EnergyServer {
+  historyAnswer: Answer<History> = { value: history() };
+  sessionAnswer: Answer<HistorySession> = { value: pastCells(pastCell()) };
+  readonly asked: string[] = [];
+
+  history(): Promise<Answer<History>> {
+    return Promise.resolve(this.historyAnswer);
+  }
+
+  session(id: string): Promise<Answer<HistorySession>> {
+    this.asked.push(id);
+    return Promise.resolve(this.sessionAnswer);
+  }
+
+  hostPower(): Promise<{ failure: ServerFailure }> {
+    return Promise.resolve({ failure: { reason: 'absent', text: '' } });
+  }
+
+  exportProblem(format: ExportFormat): Promise<ServerFailure | null> {
+    const problem: ServerFailure = { reason: 'failed', text: 'pip install pyarrow' };
+    return Promise.resolve(format === 'parquet' ? problem : null);
+  }
+
+  exportUrl(format: ExportFormat, id: string | null): string {
+    return `/export/${format}/${id}`;
+  }
 }

@@ -3,6 +3,7 @@ import { act } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { RecordView } from '../src/components/record';
+import { statusWord } from '../src/components/status';
 import type { EnergyUnit } from '../src/units';
 import { basis, knownChannel, knownNet, knownRecord, record } from './messages';
 import { trans } from './trans';
@@ -39,6 +40,11 @@ describe('the record in a cell output', () => {
     expect(budget(1200)).toBe('perhaps over its budget of 1.2 kJ');
     expect(budget(2000)).toBe('within its budget of 2.0 kJ');
     expect(budget(null)).toBeUndefined();
+  });
+
+  it('says that the run was only measured in part, in the word that earlier sessions have for it', () => {
+    const summary = render(record({ status: 'partial' })).querySelector('summary');
+    expect(summary?.textContent).toContain(statusWord('partial', trans));
   });
 
   it('shows each channel, and why one is missing', () => {
