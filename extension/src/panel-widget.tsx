@@ -41,6 +41,7 @@ export class EnergyPanel extends ReactWidget {
   /** What was drawn last, apart from figures. */
   private _drawn = '';
   private readonly _ledger: LedgerModel;
+  private readonly _drawAgain = () => this._pace.request();
 
   constructor({ streams, preferences, trans, actions, server }: EnergyPanelOptions) {
     super();
@@ -118,7 +119,8 @@ export class EnergyPanel extends ReactWidget {
           failure: current?.failure ?? null,
           isLoading: current?.isLoading ?? false,
           hostPower: this._hostWatch.power,
-          cellOrder: this._streams.cellOrder
+          cellOrder: this._streams.cellOrder,
+          drawAgain: this._drawAgain
         }}
       />
     );

@@ -54,6 +54,7 @@ function draw(facts: KernelFacts | null, changes: Partial<PanelView> = {}): void
     isLoading: false,
     cellOrder: ['cell-1'],
     hostPower: null,
+    drawAgain: vi.fn(),
     ...changes
   };
   act(() => {

@@ -11,6 +11,9 @@ import { useEnvironment } from './environment';
 const ORIGIN_EVERY_S = 600;
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 
+/** In how many steps it moves from one end to the other. */
+const STEPS_OF_A_STRETCH = 60;
+
 export interface BandsProps {
   bands: readonly Band[];
   /** How many more ran in that time than are marked. */
@@ -24,7 +27,19 @@ export interface BandsProps {
   onMark: (run_id: string | null) => void;
 }
 
-export function Bands(props: BandsProps): React.JSX.Element | null {
+/** Drawn again only when it has moved by what makes a difference here, or something else of it has changed. */
+export const Bands = React.memo(BandStrip, (last, next) => {
+  const isSame = (name: keyof BandsProps) => last[name] === next[name];
+  return (
+    isSame('bands') &&
+    isSame('more') &&
+    isSame('marked') &&
+    isSame('onMark') &&
+    stepOf(last.span) === stepOf(next.span)
+  );
+});
+
+function BandStrip(props: BandsProps): React.JSX.Element | null {
   const { trans } = useEnvironment();
   const { bands, more, span, now_s, marked, onMark } = props;
   const [current, setCurrent] = React.useState<string | null>(null);
@@ -157,6 +172,12 @@ export function bandText(
   return to_s === null
     ? trans.__('%1, running since %2', name, from)
     : trans.__('%1, %2 to %3', name, from, clock(to_s));
+}
+
+/** Which stretch is shown, as exactly as the strip shows it. */
+function stepOf([from_s, to_s]: Span): string {
+  const length_s = to_s - from_s;
+  return [length_s.toFixed(3), Math.floor((to_s * STEPS_OF_A_STRETCH) / length_s)].join();
 }
 
 /** In percent of the stretch shown, on the strip. A tenth of it is less than a pixel. */

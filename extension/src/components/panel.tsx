@@ -19,6 +19,7 @@ import { Stages } from './stages';
 import { StateNote } from './states';
 import { Sums } from './sums';
 import { Totals } from './totals';
+import { useTurns } from './turns';
 
 export interface PanelView {
   readonly environment: Environment;
@@ -31,6 +32,8 @@ export interface PanelView {
   readonly cellOrder: readonly string[];
   /** What the server's host draws, where no kernel is measured; null where that is not known. */
   readonly hostPower: HostPower | null;
+  /** Has the panel drawn once more, if it is seen. */
+  readonly drawAgain: () => void;
 }
 
 export function Panel({ view }: { view: PanelView }): React.JSX.Element {
@@ -50,7 +53,12 @@ export function Panel({ view }: { view: PanelView }): React.JSX.Element {
         )}
         {view.hostPower && <HostPowerNow host={view.hostPower} />}
         {session ? (
-          <SessionFigures key={session.id} session={session} cellOrder={view.cellOrder} />
+          <SessionFigures
+            key={session.id}
+            session={session}
+            cellOrder={view.cellOrder}
+            drawAgain={view.drawAgain}
+          />
         ) : (
           <Ledger />
         )}
@@ -76,18 +84,34 @@ function Ledger(): React.JSX.Element | null {
   );
 }
 
+/** What is drawn with one message, and what with the next. */
+const TURNS = [['picture'], ['power', 'cells']] as const;
+/** Who has the panel drawn no more often than this has all of it drawn each time, ms. */
+const TOGETHER_MS = 500;
+
 interface SessionFiguresProps {
   session: EnergySession;
   cellOrder: readonly string[];
+  drawAgain: () => void;
 }
 
 function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
-  const { trans } = useEnvironment();
+  const { trans, preferences } = useEnvironment();
   const { session, cellOrder } = props;
   const { hello, cells, totals, power } = session;
   const allEstimated = isAllEstimated(session);
   const state = powerState(session);
   const hasChannels = hello !== null && hello.channels.length > 0;
+  const drawn = useTurns(
+    {
+      picture: session.pictureRevision,
+      power: state === 'live' ? power : null,
+      cells: session.cellsRevision
+    },
+    TURNS,
+    preferences.refreshMs >= TOGETHER_MS,
+    props.drawAgain
+  );
   return (
     <>
       {hello && allEstimated && <EstimatesNotice hello={hello} />}
@@ -109,19 +133,12 @@ function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
       )}
       {(hasChannels || power !== null) && (
         <section aria-label={trans.__('Power and emissions over time')}>
-          <Charts session={session} revision={session.pictureRevision} />
-          {hello && (
-            <ChannelList channels={hello.channels} power={state === 'live' ? power : null} />
-          )}
+          <Charts session={session} revision={drawn.picture} />
+          {hello && <ChannelList channels={hello.channels} power={drawn.power} />}
         </section>
       )}
       {cells.size > 0 && (
-        <CellTable
-          sessionId={session.id}
-          cells={cells}
-          revision={session.cellsRevision}
-          order={cellOrder}
-        />
+        <CellTable sessionId={session.id} cells={cells} revision={drawn.cells} order={cellOrder} />
       )}
       {totals?.stages && <Stages stages={totals.stages} />}
       <Comparisons own={session.comparisons} />
