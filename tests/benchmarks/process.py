@@ -24,12 +24,14 @@ def run(script: str, folder: Path, gpus: Sequence[nvml.Gpu] = (), **arguments: A
 
 def run_on(machine: nvml.Machine | None, script: str, folder: Path, **arguments: Any) -> Any:
     """As :func:`run`, on a machine whose true energy one wants to know; several may run at once."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    env = dict(os.environ)
     if machine is not None:
         control = folder / f"machine-{uuid.uuid4().hex}"
         machine.write(control)
-        env = {**env, **nvml.environment(nvml.build(folder / "nvml"), control), "GREENLLM_USE_METERS": "nvml"}
+        env = nvml.environment(nvml.build(folder / "nvml"), control)
+    env = {name: value for name, value in env.items() if not name.startswith(FOREIGN)}
     env |= {
+        **({} if machine is None else {"GREENLLM_USE_METERS": "nvml"}),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTER_DATA_DIR": str(folder / "data"),
         "GREENLLM_LEDGER": str(folder / f"ledger-{uuid.uuid4().hex}.sqlite"),
