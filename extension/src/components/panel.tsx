@@ -84,8 +84,8 @@ function Ledger(): React.JSX.Element | null {
   );
 }
 
-/** What is drawn with one message, and what with the next. */
-const TURNS = [['picture'], ['power', 'cells']] as const;
+/** What is drawn with one message, what with the next, and what with the one after. */
+const TURNS = [['picture'], ['power'], ['cells']] as const;
 /** Who has the panel drawn no more often than this has all of it drawn each time, ms. */
 const TOGETHER_MS = 500;
 
