@@ -37,7 +37,7 @@ test('a widget whose cell is run again makes place for the new one', async ({ pa
     LOAD,
     'from greenllm_kernel import LivePower\npower = globals().get("power", []) + [LivePower()]\npower[-1]',
     runsFor(4),
-    'print([widget._is_seen for widget in power], "seen")'
+    'print([widget._view_count for widget in power], "seen")'
   ]);
   for (const index of [0, 1, 1]) {
     await runCell(page, index);
@@ -48,7 +48,7 @@ test('a widget whose cell is run again makes place for the new one', async ({ pa
   await expect(power).toContainText(/\d W now/);
   await expect(power).toContainText('At rest');
   await runCell(page, 3);
-  await expect(page.locator('.jp-OutputArea', { hasText: '[False, True] seen' })).toBeVisible();
+  await expect(page.locator('.jp-OutputArea', { hasText: '[0, 1] seen' })).toBeVisible();
 });
 
 test('widgets that are shown while the kernel is restarted harm nothing, and their cell makes new ones', async ({
