@@ -219,6 +219,21 @@ describe('the charts', () => {
     expect(await follow(1320)).toEqual([40, 20]);
   });
 
+  it('let the mark of a running cell grow while there is room left', async () => {
+    const session = sessionOf();
+    session.accept(cell({ seq: 1, run_id: 'a', started_at_ms: 1000, ended_at_ms: null }));
+    const widths = [];
+    for (const [from_s, to_s] of [
+      [0, 5],
+      [5, 10]
+    ] as const) {
+      feed(session, from_s, to_s);
+      await draw(<Charts session={session} revision={session.pictureRevision} />);
+      widths.push(host.querySelector<HTMLElement>('.greenllm-Band')?.style.width);
+    }
+    expect(widths).toEqual(['18.8%', '43.8%']);
+  });
+
   it('move what marks the cells as a whole', async () => {
     const session = sessionOf();
     feed(session, 0, 100);

@@ -35,7 +35,7 @@ export const Bands = React.memo(BandStrip, (last, next) => {
     isSame('more') &&
     isSame('marked') &&
     isSame('onMark') &&
-    stepOf(last.span) === stepOf(next.span)
+    stepOf(last) === stepOf(next)
   );
 });
 
@@ -174,10 +174,13 @@ export function bandText(
     : trans.__('%1, %2 to %3', name, from, clock(to_s));
 }
 
-/** Which stretch is shown, as exactly as the strip shows it. */
-function stepOf([from_s, to_s]: Span): string {
+/** Which stretch is shown and until when runs have gone on in it, as exactly as the strip shows them. */
+function stepOf({ span: [from_s, to_s], now_s }: BandsProps): string {
   const length_s = to_s - from_s;
-  return [length_s.toFixed(3), Math.floor((to_s * STEPS_OF_A_STRETCH) / length_s)].join();
+  const steps = [to_s, Math.min(now_s, to_s)].map(time_s =>
+    Math.floor((time_s * STEPS_OF_A_STRETCH) / length_s)
+  );
+  return [length_s.toFixed(3), ...steps].join();
 }
 
 /** In percent of the stretch shown, on the strip. A tenth of it is less than a pixel. */
