@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Sequence
+from itertools import compress
 
 import pytest
 
@@ -110,6 +112,26 @@ def test_the_interval_holds_under_a_changing_load(wave_s: float, window_s: float
     assert told is not None
     assert told.low < 1.0 < told.high
     assert told.high - told.low < 0.5
+
+
+@pytest.mark.parametrize("wave_s", [0.31, 0.737, 1.87])
+@pytest.mark.parametrize("starved", [0.02, 0.3])
+def test_the_interval_holds_where_the_reader_was_kept_from_reading(wave_s: float, starved: float) -> None:
+    chance = random.Random(1)
+    held = 0
+    for _ in range(60):
+        counts, powers = both_seen(300.0, 1.0, wave_s)
+        start, is_read, pause = chance.randrange(100), [], 0
+        for _ in range(start, len(counts)):
+            if pause == 0 and chance.random() < starved:
+                pause = chance.randrange(3, 30)
+            is_read.append(pause == 0)
+            pause = max(0, pause - 1)
+        told = agreement(
+            list(compress(counts[start:], is_read)), list(compress(powers[start:], is_read)), 0.1, 0.1, 0.025
+        )
+        held += told is not None and told.low < 1.0 < told.high
+    assert held >= 54
 
 
 def test_too_short_a_span_compares_nothing() -> None:

@@ -6,8 +6,9 @@ at each end of the span it tells the mean of the cumulative energy over ``w``, s
 counter too, interpolated between its steps.
 
 The uncertainty has three parts, which add in squares (GUM 5.1.2): what may have happened between two power readings
-that differ by ``d``, as a rectangular distribution of width ``d T``; the two ends, where the power is unsure over the
-period of either sensor; and the reads' own spacing. A load that repeats itself with the period of the power readings
+that differ by ``d``, as rectangular distributions of widths ``d T`` and ``d`` times the pause between the two reads, which
+is long where the reader was kept from reading; the two ends, where the power is unsure over the period of either
+sensor; and the spacing of the reads about the ends. A load that repeats itself with the period of the power readings
 looks constant to them: no interval made of the readings can tell that.
 """
 
@@ -74,12 +75,16 @@ def agreement(
     integral_j = _integral(held, start_ns, end_ns)
     if counted_j <= 0 or integral_j <= 0:
         return None
-    inside = [power for power in held if start_ns <= power[0] <= end_ns]
-    between_j2 = sum(((later[1] - sooner[1]) * power_period_s) ** 2 / 12 for sooner, later in pairwise(inside))
+    pauses_s = [(later[0] - sooner[0]) / 1e9 for sooner, later in pairwise(powers)]
+    between_j2 = sum(
+        (later[1] - sooner[1]) ** 2 * (power_period_s**2 + pause_s**2) / 12
+        for (sooner, later), pause_s in zip(pairwise(held), pauses_s, strict=True)
+        if start_ns <= later[0] and sooner[0] <= end_ns
+    )
     unsure_s = counter_period_s + power_period_s
     edges_j2 = sum((_range_w(ticks, held, at_ns, unsure_s) * unsure_s) ** 2 / 12 for at_ns in (start_ns, end_ns))
-    spacing_s = statistics.median(later[0] - sooner[0] for sooner, later in pairwise(powers)) / 1e9
-    clock_j2 = 2 * (integral_j / seconds * spacing_s) ** 2 / 12
+    spacings_s = (_pause_s(reads, at_ns) for reads in (counts, powers) for at_ns in (start_ns, end_ns))
+    clock_j2 = sum((integral_j / seconds * spacing_s) ** 2 / 12 for spacing_s in spacings_s)
     ratio = counted_j / integral_j
     half = COVERAGE_FACTOR_95 * ratio * math.sqrt(between_j2 + edges_j2 + clock_j2) / integral_j
     return Agreement(ratio, ratio - half, ratio + half, seconds)
@@ -89,6 +94,12 @@ def _held(powers: Sequence[Sample], lag_ns: float) -> list[Sample]:
     """Return from when on each power holds; the last one only marks the end."""
     first = (powers[0][0] - lag_ns, powers[0][1])
     return [first, *(((sooner[0] + later[0]) / 2 - lag_ns, later[1]) for sooner, later in pairwise(powers))]
+
+
+def _pause_s(reads: Sequence[Sample], at_ns: float) -> float:
+    """Return how far the two reads about an instant lie apart, s."""
+    index = min(max(1, bisect_right(reads, at_ns, key=lambda read: read[0])), len(reads) - 1)
+    return (reads[index][0] - reads[index - 1][0]) / 1e9
 
 
 def _mean_j(steps: Sequence[Sample], at_ns: float, half_ns: float) -> float:
