@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 from greenllm_kernel.accounting.budget import Budget, budget_to_dict
@@ -124,10 +123,14 @@ class Record:
         """How far each channel that should count was read."""
         return Readings.of_channels(self.channels, self.duration_s)
 
-    @cached_property
+    @property
     def known(self) -> Known:
         """Idle, net and share of those channels in the total that know theirs, and which ones do not."""
-        return Known.of_channels(self.channels)
+        # No cached_property: before Python 3.12 all records share its lock, which a forked child may find held for ever.
+        if "_known" not in self.__dict__:
+            self.__dict__["_known"] = Known.of_channels(self.channels)
+        known: Known = self.__dict__["_known"]
+        return known
 
     @property
     def idle(self) -> Energy | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -221,3 +224,26 @@ def test_in_records_of_earlier_versions_a_sensor_with_a_bridged_part_is_told_fro
     assert (gpu.scale_j["gpu:0"], gpu.model_j) == (pytest.approx(29.0), {})
     assert (cpu.model_j["cpu"], cpu.scale_j) == (pytest.approx(9.0), {})
     assert again.net.interval_j == pytest.approx(record.net.interval_j)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_forked_amid_a_sum_over_a_record_can_make_its_own():
+    is_summing, may_go_on = threading.Event(), threading.Event()
+
+    class Slow(tuple):
+        def __iter__(self):
+            is_summing.set()
+            may_go_on.wait(10.0)
+            return super().__iter__()
+
+    slow, own = replace(made(GPU), channels=Slow((GPU,))), made(GPU)
+    thread = threading.Thread(target=lambda: slow.known)
+    thread.start()
+    assert is_summing.wait(10.0)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)  # ends a child that waits for a thread it does not have
+        os._exit(0 if own.known == made(GPU).known else 1)
+    may_go_on.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
