@@ -126,7 +126,7 @@ class Record:
     @property
     def known(self) -> Known:
         """Idle, net and share of those channels in the total that know theirs, and which ones do not."""
-        # No cached_property: before Python 3.12 all records share its lock, which a forked child may find held for ever.
+        # No cached_property: before Python 3.12 all records share its lock, and a forked child may find it held.
         if "_known" not in self.__dict__:
             self.__dict__["_known"] = Known.of_channels(self.channels)
         known: Known = self.__dict__["_known"]

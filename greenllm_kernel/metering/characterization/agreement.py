@@ -6,8 +6,8 @@ at each end of the span it tells the mean of the cumulative energy over ``w``, s
 counter too, interpolated between its steps.
 
 The uncertainty has three parts, which add in squares (GUM 5.1.2): what may have happened between two power readings
-that differ by ``d``, as rectangular distributions of widths ``d T`` and ``d`` times the pause between the two reads, which
-is long where the reader was kept from reading; the two ends, where the power is unsure over the period of either
+that differ by ``d``, as rectangular distributions of widths ``d T`` and ``d`` times the pause between the two reads,
+which is long where the reader was kept from reading; the two ends, where the power is unsure over the period of either
 sensor; and the spacing of the reads about the ends. A load that repeats itself with the period of the power readings
 looks constant to them: no interval made of the readings can tell that.
 """
