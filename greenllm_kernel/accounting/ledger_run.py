@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from greenllm_kernel.accounting.overlap import Span
 from greenllm_kernel.accounting.record import ChannelEnergy, Record, Status
 from greenllm_kernel.quantities import CarbonIntensity, EnergySum, Interval, Provenance
 
@@ -117,18 +116,13 @@ class LedgerRun(msgspec.Struct, array_like=True, gc=False):
     body: Body = msgspec.field(default_factory=lambda: _NOTHING)
 
     @property
-    def span(self) -> Span:
-        """Its beginning and its end, s since 1970."""
-        return self.begin_s, self.begin_s + self.duration_s
-
-    @property
     def is_final(self) -> bool:
         """Whether its record will not change any more."""
         return bool(self.settled) and self.status is not Status.PARTIAL
 
     def is_sure(self, before_s: float) -> bool:
         """Whether it is to be taken as it stands: it is over, or was given up, before an instant (s since 1970)."""
-        return self.span[0 if self.is_final else 1] < before_s
+        return (self.begin_s if self.is_final else self.begin_s + self.duration_s) < before_s
 
     @property
     def state(self) -> tuple[float, int, str]:

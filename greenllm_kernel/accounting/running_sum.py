@@ -95,8 +95,7 @@ class RunningSum:
         """
         if run.is_nested:
             return
-        begin_s, end_s = run.span
-        if begin_s < self._since_s and end_s <= self._since_s:
+        if run.begin_s < self._since_s and run.begin_s + run.duration_s <= self._since_s:
             return
         free_s = self.cover(run)
         if is_whole(run, free_s):
