@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
-import jsonschema
 import pytest
 
 from greenllm_kernel.accounting.record import MIME_TYPE
 from live import LiveKernel
+from message_schema import fits_schema
 
 SLEEP = "import time\ntime.sleep({seconds})\n'done'"
 
@@ -55,7 +53,7 @@ def test_a_budget_of_emissions_is_kept_in_grams(kernel):
     kernel.run("%energy budget off")
 
 
-def test_pages_are_told_a_cells_budget(kernel, pytestconfig):
+def test_pages_are_told_a_cells_budget(kernel):
     kernel.events.clear()
     kernel.run("%%energy paged --budget 5kJ --stage train\n" + SLEEP.format(seconds=1.2))
     kernel.listen_until_quiet()
@@ -65,9 +63,8 @@ def test_pages_are_told_a_cells_budget(kernel, pytestconfig):
     stages = {stage["stage"]: stage for stage in kernel.of_kind("totals")[-1]["stages"]}
     assert stages["train"]["runs"] == 1
     assert stages["train"]["energy_j"] == pytest.approx(rows[-1]["energy_j"], rel=0.05)
-    schema = json.loads((pytestconfig.rootpath / "greenllm_kernel/messages.schema.json").read_text())
     for event in kernel.events:
-        jsonschema.validate(event, schema)
+        fits_schema(event)
 
 
 @pytest.mark.parametrize("text", ["5", "much", "-1kJ", "0J", "5mj", "5 kW", "1e999J", "5,5kJ", "off off", "20gg"])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-import jsonschema
 import pytest
 
 from greenllm_kernel.accounting.ledger import Ledger
 from live import LiveKernel
+from message_schema import fits_schema
 
 MODELS = """
 import torch
@@ -42,7 +41,7 @@ def kernel(tmp_path_factory):
     live.close()
 
 
-def test_the_result_stands_below_the_cell_is_told_to_pages_and_is_kept(kernel, pytestconfig):
+def test_the_result_stands_below_the_cell_is_told_to_pages_and_is_kept(kernel):
     kernel.events.clear()
     outcome = kernel.run(f"%compare model small {SHORT} --texts texts --tokenizer tokenizer -o found", timeout=120)
 
@@ -57,8 +56,7 @@ def test_the_result_stands_below_the_cell_is_told_to_pages_and_is_kept(kernel, p
 
     kernel.listen_until_quiet()
     (event,) = kernel.of_kind("comparison")
-    schema = json.loads((pytestconfig.rootpath / "greenllm_kernel/messages.schema.json").read_text())
-    jsonschema.validate(event, schema)
+    fits_schema(event)
     rows = event["comparison"]["rows"]
     assert [row["contender"] for row in rows] == ["model", "small"]
     assert all(row["interval_j"][0] <= row["energy_j"] <= row["interval_j"][1] for row in rows)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 
-import jsonschema
 import pytest
 
 from live import LiveKernel
-
-SCHEMA_FILE = "greenllm_kernel/messages.schema.json"
+from message_schema import fits_schema
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +15,6 @@ def kernel(tmp_path_factory):
     live = LiveKernel(tmp_path_factory.mktemp("preferences"))
     yield live
     live.close()
-
-
-@pytest.fixture
-def reply_schema(pytestconfig):
-    schema = json.loads((pytestconfig.rootpath / SCHEMA_FILE).read_text())
-    return {"$ref": "#/$defs/preferencesReply", "$defs": schema["$defs"]}
 
 
 def prefer(kernel, place):
@@ -34,9 +25,9 @@ def hello(kernel):
     return kernel.snapshot()["messages"][0]
 
 
-def test_a_place_is_in_force_before_anything_is_measured(kernel, reply_schema):
+def test_a_place_is_in_force_before_anything_is_measured(kernel):
     reply = prefer(kernel, "fr")
-    jsonschema.validate(reply, reply_schema)
+    fits_schema(reply, "preferencesReply")
     assert reply == {"status": "ok", "schema": 1, "problem": None}
     assert hello(kernel)["intensity"]["place"] == "FR"
     assert hello(kernel)["preferences_error"] is None
@@ -71,9 +62,9 @@ def test_the_same_place_again_says_nothing_on_iopub(kernel):
     assert kernel.events == []
 
 
-def test_a_place_that_is_none_is_said_with_what_is_near_and_the_world_is_taken(kernel, reply_schema):
+def test_a_place_that_is_none_is_said_with_what_is_near_and_the_world_is_taken(kernel):
     reply = prefer(kernel, "Germny")
-    jsonschema.validate(reply, reply_schema)
+    fits_schema(reply, "preferencesReply")
     assert reply["status"] == "ok"
     assert "did you mean 'DE' (Germany)?" in reply["problem"]
     assert hello(kernel)["preferences_error"] == reply["problem"]
@@ -83,10 +74,10 @@ def test_a_place_that_is_none_is_said_with_what_is_near_and_the_world_is_taken(k
 
 
 @pytest.mark.parametrize("place", [5, True, ["FR"], {"a": 1}, "x" * 101, "FR\n", "\x00", 1e308])
-def test_what_is_no_place_is_refused_and_the_former_stays(kernel, reply_schema, place):
+def test_what_is_no_place_is_refused_and_the_former_stays(kernel, place):
     prefer(kernel, "FR")
     reply = prefer(kernel, place)
-    jsonschema.validate(reply, reply_schema)
+    fits_schema(reply, "preferencesReply")
     assert reply["status"] == "error"
     assert "expected a text" in reply["problem"]
     assert hello(kernel)["intensity"]["place"] == "FR"

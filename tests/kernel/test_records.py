@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 
-import jsonschema
 import pytest
 
 from live import LiveKernel
-
-SCHEMA_FILE = "greenllm_kernel/messages.schema.json"
+from message_schema import fits_schema
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +18,10 @@ def kernel(tmp_path_factory):
 
 
 @pytest.fixture
-def ask(kernel, pytestconfig):
-    schema = json.loads((pytestconfig.rootpath / SCHEMA_FILE).read_text())
-
+def ask(kernel):
     def ask(run_id):
         reply = kernel.ask("greenllm_record", {"schema": 1, "run_id": run_id})
-        jsonschema.validate(reply, {"$ref": "#/$defs/recordReply", "$defs": schema["$defs"]})
+        fits_schema(reply, "recordReply")
         return reply
 
     return ask

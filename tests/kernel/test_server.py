@@ -5,17 +5,14 @@ from __future__ import annotations
 import csv
 import http.client
 import io
-import json
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
@@ -24,14 +21,10 @@ from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.server.export import CHUNK_BYTES
 from live import LiveKernel
 from made_records import measured, record
+from message_schema import fits_schema
 from served import TOKEN, Answer, Served
 
-SCHEMA = json.loads((files("greenllm_kernel") / "messages.schema.json").read_text())
 PATHS = ["host", "history", "history/session-1", "export?format=csv"]
-
-
-def fits(data: Any, definition: str) -> None:
-    jsonschema.validate(data, {"$ref": f"#/$defs/{definition}", "$defs": SCHEMA["$defs"]})
 
 
 def eventually(ask: Callable[[], Any], is_so: Callable[[Any], bool], timeout_s: float = 30.0) -> Any:
@@ -70,7 +63,7 @@ def forget(server: Served) -> None:
 def test_where_nothing_was_measured_yet_the_history_is_empty(server: Served) -> None:
     data = server.api("history")
 
-    fits(data, "history")
+    fits_schema(data, "history")
     assert (data["sessions"], data["all"]["runs"], data["all"]["energy_j"]) == ([], 0, None)
     assert (data["problem"], server.get("greenllm/api/history/none").status) == (None, 404)
     assert not server.ledger.exists()
@@ -81,8 +74,8 @@ def test_what_was_measured_is_told_by_session_and_by_cell(server: Served, ledger
     ledger.write(record(measured(50, 4), name="train", cell_id="a", begin_s=60))
     data, cells = server.api("history"), server.api("history/session-1")
 
-    fits(data, "history")
-    fits(cells, "historySession")
+    fits_schema(data, "history")
+    fits_schema(cells, "historySession")
     (session,) = data["sessions"]
     assert (session["session_id"], session["names"], session["runs"]) == ("session-1", ["train"], 2)
     assert data["all"]["energy_j"] == session["energy_j"] == 150
@@ -121,7 +114,7 @@ def test_a_cell_that_runs_in_a_kernel_grows_in_the_sums_of_today(server: Served,
         kernel.close()
     forget(server)
 
-    fits(later, "historySum")
+    fits_schema(later, "historySum")
     assert (later["runs"], later["provenance"]) == (1, "measured")
     assert cell["energy_j"] >= later["energy_j"]
     assert cell["name"].startswith("import time")
@@ -147,8 +140,8 @@ def test_whatever_stands_in_the_ledger_the_answers_fit_the_schema(
             connection.execute("UPDATE records SET json = ?", (wrong["json"],))
     data, cells = server.api("history"), server.api("history/session-1")
 
-    fits(data, "history")
-    fits(cells, "historySession")
+    fits_schema(data, "history")
+    fits_schema(cells, "historySession")
     assert ("cannot be read" in (data["problem"] or "")) == ("json" in wrong)
 
 
@@ -158,7 +151,7 @@ def test_a_damaged_ledger_is_a_problem_with_a_next_step_and_no_error(server: Ser
     export = server.get("greenllm/api/export?format=csv")
 
     for answer, definition in ((data, "history"), (cells, "historySession")):
-        fits(answer, definition)
+        fits_schema(answer, definition)
         assert "damaged" in answer["problem"] and "move the file away" in answer["problem"]
     assert export.status == 500
     assert "move the file away" in export.json["message"]
@@ -171,7 +164,7 @@ def test_a_damaged_ledger_is_a_problem_with_a_next_step_and_no_error(server: Ser
 def test_the_hosts_power_is_told_once_the_meters_are_found(server: Served) -> None:
     data = eventually(lambda: server.api("host"), lambda data: data["ready"] and None not in data["power_w"].values())
 
-    fits(data, "hostPower")
+    fits_schema(data, "hostPower")
     assert [channel["component"] for channel in data["channels"]] == ["gpu", "gpu", "cpu"]
     assert data["total_w"] == pytest.approx(sum(data["power_w"].values()))
     assert data["kernel_here"] is None
@@ -195,7 +188,7 @@ def test_with_a_gateway_kernels_are_elsewhere_and_no_sensor_is_read(tmp_path: Pa
     finally:
         served.close()
 
-    fits(data, "hostPower")
+    fits_schema(data, "hostPower")
     assert (data["kernel_here"], data["ready"], data["channels"]) == (False, False, [])
 
 

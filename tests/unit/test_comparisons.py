@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import jsonschema
 import pytest
 
 from greenllm_kernel.accounting.comparisons import MOST_ROWS, summaries_of, summary_of
@@ -19,8 +18,7 @@ from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.cli import main
 from greenllm_kernel.errors import LedgerError
 from made_records import measured, record
-
-SCHEMA = json.loads((Path(__file__).parents[2] / "greenllm_kernel" / "messages.schema.json").read_text())
+from message_schema import fits_schema
 
 
 def comparison(names: list[str], batches: tuple[int, ...] = (1,), run_id: str = "run-1") -> dict[str, Any]:
@@ -51,13 +49,9 @@ def comparison(names: list[str], batches: tuple[int, ...] = (1,), run_id: str = 
     }
 
 
-def fits(summary: Any) -> None:
-    jsonschema.validate(summary, {**SCHEMA["$defs"]["comparisonSummary"], "$defs": SCHEMA["$defs"]})
-
-
 def test_the_whole_work_of_each_contender_is_told_with_its_verdict() -> None:
     summary = summary_of(comparison(["model", "small"], (1, 8)))
-    fits(summary)
+    fits_schema(summary, "comparisonSummary")
     assert [(row["contender"], row["batch"]) for row in summary["rows"]] == [
         *(("model", 1), ("small", 1)),
         *(("model", 8), ("small", 8)),
@@ -70,7 +64,7 @@ def test_the_whole_work_of_each_contender_is_told_with_its_verdict() -> None:
 def test_a_message_stays_below_8_kb() -> None:
     names = [f"{number} {'ä' * 300}" for number in range(30)]
     summary = summary_of(comparison(names))
-    fits(summary)
+    fits_schema(summary, "comparisonSummary")
     assert (len(summary["rows"]), summary["omitted"]) == (MOST_ROWS, 30 - MOST_ROWS)
     assert len(json.dumps(summary, ensure_ascii=False).encode()) < 8000
 
@@ -91,7 +85,7 @@ def test_whatever_stands_in_the_ledger_is_told_in_the_form_of_the_schema_or_not_
         at = at[key]
     at[last] = copy.deepcopy(value)
     for summary in summaries_of([data]):
-        fits(summary)
+        fits_schema(summary, "comparisonSummary")
         json.dumps(summary, allow_nan=False)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from datetime import timedelta
-from importlib.resources import files
 
-import jsonschema
 import pytest
 
 from driven import gpu as virtual_gpu
@@ -21,8 +18,8 @@ from greenllm_kernel.metering.profiles import Constant
 from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.notebook.cells import MOST_SPANS, Cells
 from made_records import NOON, channel, measured, record
+from message_schema import SCHEMA, fits_schema
 
-SCHEMA = json.loads((files("greenllm_kernel") / "messages.schema.json").read_text())
 PROPERTIES = SCHEMA["$defs"]["cell"]["properties"]
 
 
@@ -40,7 +37,7 @@ def cell_message(*records: Record) -> dict[str, object]:
         cells.settled(made)
     message = cells.message("a", None, 1.0)
     for name, value in message.items():
-        jsonschema.validate(value, {"$ref": f"#/$defs/cell/properties/{name}", "$defs": SCHEMA["$defs"]})
+        fits_schema(value, f"cell/properties/{name}")
     return message
 
 

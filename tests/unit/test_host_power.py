@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 
-import jsonschema
 import pytest
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
@@ -15,9 +12,8 @@ from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.server.host import HostPower
 from greenllm_kernel.server.whereabouts import is_here
+from message_schema import fits_schema
 
-SCHEMA = json.loads((files("greenllm_kernel") / "messages.schema.json").read_text())
-CHANNEL = {"$ref": "#/$defs/channel", "$defs": SCHEMA["$defs"]}
 REST_AFTER_S = 1.0
 
 
@@ -43,7 +39,7 @@ def test_nothing_is_read_before_somebody_asks(power: HostPower) -> None:
 def test_while_somebody_asks_power_is_known_and_afterwards_the_threads_rest(power: HostPower) -> None:
     wait_until(lambda: power.now()["total_w"] is not None)
     for channel in power.now()["channels"]:
-        jsonschema.validate(channel, CHANNEL)
+        fits_schema(channel, "channel")
     wait_until(lambda: not power.is_awake)
     wait_until(lambda: all(reader.is_resting for reader in power.sampler.readers))
     cpu_s = power.sampler.cpu_s

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
-from importlib.resources import files
 
-import jsonschema
 import pytest
 
 from driven import gpu, package
@@ -17,9 +14,8 @@ from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading
 from greenllm_kernel.metering.profiles import Constant
 from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.quantities import Provenance
+from message_schema import SCHEMA, fits_schema
 from sessions import WORLD, Recorder, two_gpus
-
-SCHEMA = json.loads((files("greenllm_kernel") / "messages.schema.json").read_text())
 
 
 def test_where_the_containing_channel_fails_the_contained_one_counts(start):
@@ -242,7 +238,7 @@ def test_a_record_has_no_more_units_and_no_longer_names_of_units_than_pages_take
         pass
     units = SCHEMA["$defs"]["record"]["properties"]["units"]
     for record in (many.settle().to_dict(), long.settle().to_dict()):
-        jsonschema.validate(record["units"], {**units, "$defs": SCHEMA["$defs"]})
+        fits_schema(record, "record")
     assert list(many.record.units) == [f"unit {number}" for number in range(units["maxProperties"])]
     assert list(long.record.units) == ["y" * units["propertyNames"]["maxLength"]]
     assert any("many: of 1000 units all but the first 32" in warning for warning in session.warnings)
