@@ -106,6 +106,18 @@ describe('the check of incoming messages', () => {
     );
   });
 
+  it('refuses figures of more channels, or longer ids of channels, than a host has', () => {
+    const ids = Array.from({ length: 257 }, (_, index) => `gpu:${index}`);
+    const each = (keys: string[]) => Object.fromEntries(keys.map(key => [key, 0.5]));
+    for (const name of ['power_w', 'utilization'] as const) {
+      const problem = (keys: string[]) => problemWith(power({ [name]: each(keys) }), 'power');
+      expect(problem(ids.slice(1))).toBeNull();
+      expect(problem(ids)).toBe(`$.${name}: has too many properties`);
+      expect(problem(['x'.repeat(200)])).toBeNull();
+      expect(problem(['x'.repeat(201)])).toBe(`$.${name}: has a property whose name is too long`);
+    }
+  });
+
   it('judges as a full JSON Schema validator does', () => {
     const ajv = new Ajv({ strict: false, schemas: [SCHEMA] });
     const id = (SCHEMA as { $id: string }).$id;

@@ -15,6 +15,12 @@ from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading
 LONGEST_PERIOD_S = 86400.0
 """Nothing is measured with a sensor that is refreshed less often, s."""
 
+MOST_CHANNELS = 256
+"""Channels of one host, as ``messages.schema.json`` has it."""
+
+LONGEST_ID = 200
+"""Characters of a channel's id, as there."""
+
 OLDEST_S = 60.0
 """A reading that was true longer before it was asked for is not of this read, s."""
 
@@ -81,6 +87,8 @@ def _contradiction(channel: Any) -> str | None:
         return "it is no Channel"
     if not isinstance(channel.id, str) or not channel.id:
         return "its id is no text"
+    if len(channel.id) > LONGEST_ID:
+        return f"its id has {len(channel.id)} characters, and may have {LONGEST_ID}"
     if not isinstance(channel.component, Component):
         return f"its component is {_shown(channel.component)}"
     if not isinstance(channel.label, str):

@@ -34,7 +34,7 @@ class Channel:
     """One thing a meter reads.
 
     Attributes:
-        id: unique on the host and stable, such as ``"gpu:GPU-4f2a..."`` or ``"cpu:package-0"``.
+        id: unique on the host and stable, of at most 200 characters, such as ``"gpu:GPU-4f2a..."``.
         component: the part of the machine.
         label: what a person calls it, such as ``"NVIDIA H200"``.
         provides: the kinds of reading it can give.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from greenllm_kernel.metering.admission import admitted
+from greenllm_kernel.metering.admission import MOST_CHANNELS, admitted
 from greenllm_kernel.metering.attribution.attribution import Attribution
 from greenllm_kernel.metering.idle.baselines import Baselines
 from greenllm_kernel.metering.meter import Channel, Meter, UnusableMeter
@@ -205,14 +205,20 @@ class Sampler:
             self._cannot(plugin, UnusableMeter(name, refusal))
         with self._lock:
             taken = {trace.channel.id for other in self._readers for trace in other.traces}
-            own = [channel for channel in channels if channel.id not in taken]
+            free = [channel for channel in channels if channel.id not in taken]
+            own = free[: MOST_CHANNELS - len(taken)]
             is_useful = (own or not (channels or refusals)) and not self._is_closed
             if is_useful:
                 self._readers.append(reader := Reader(meter, own, self.attribution))
                 self._of_plugin.setdefault(plugin, []).append(reader)
             is_wanted = self._holders > 0
+        if len(own) < len(free):
+            left_out = (
+                f"{len(free) - len(own)} of its channels are left out: at most {MOST_CHANNELS} are read on a host"
+            )
+            self._cannot(plugin, UnusableMeter(name, left_out))
         if not is_useful:
-            if channels:
+            if channels and not free:
                 self._cannot(plugin, UnusableMeter(name, "another meter reads the same sensors"))
             self._give_back(meter)
         elif is_wanted:

@@ -193,6 +193,7 @@ GOOD = Channel("x", Component.CPU, "X", frozenset({Kind.POWER}))
         {"read_spacing_s": math.nan},
         {"id": ""},
         {"id": None},
+        {"id": "y" * 201},
         {"component": "abacus"},
         {"label": 7},
         {"provides": frozenset()},

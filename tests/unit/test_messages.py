@@ -13,7 +13,7 @@ from greenllm_kernel.metering.meter import Usage
 from greenllm_kernel.metering.profiles import Constant
 from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.notebook.messages import Messages
-from message_schema import fits_schema
+from message_schema import SCHEMA, fits_schema
 
 
 class HalfBusy(VirtualMeter):
@@ -48,6 +48,23 @@ def test_power_tells_how_busy_a_device_is_only_where_its_meter_does(start):
         utilization = fits(messages.power())["utilization"]
     assert list(utilization) == ["gpu:0"]
     assert utilization["gpu:0"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_no_more_channels_are_told_of_and_no_longer_ids_than_pages_take(start):
+    many = [[gpu(Constant(1.0), f"gpu:{meter} {number}") for number in range(200)] for meter in range(2)]
+    many[0].append(gpu(Constant(1.0), "gpu:" + "x" * 197))
+    many[1].append(gpu(Constant(1.0), "gpu:" + "y" * 196))
+    session, _ = start(*(HalfBusy(channels, name=f"meter {number}") for number, channels in enumerate(many)))
+    session.find_meters()
+    sampler = session.sampler
+    sampler.attribution.take(Usage(trace.channel.id, 0.0, 0.0, 0) for trace in sampler.traces)
+    messages = Messages(session, lambda: True)
+    power = fits(messages.power())
+    most, longest = (SCHEMA["$defs"]["powerByChannel"][key] for key in ("maxProperties", "propertyNames"))
+    assert len(power["power_w"]) == len(power["utilization"]) == most == len(messages.hello()["channels"])
+    reasons = sorted(meter.reason for meter in sampler.unusable)
+    assert [reason.split(" ")[0] for reason in reasons] == [str(401 - most), "its"]
+    assert f"its id has 201 characters, and may have {longest['maxLength']}" in reasons[1]
 
 
 def test_the_host_cpus_use_is_that_of_one_package_and_of_none_among_several(start):
