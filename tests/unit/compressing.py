@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import copy
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import torch
 from transformers import (
-    BertConfig,
     BertForSequenceClassification,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedModel,
 )
 
 from driven import gpu
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.catalogue import Catalogue
+from greenllm_kernel.compression.result import CompressionResult
+from greenllm_kernel.compression.runner import compress
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.metering.profiles import Constant
 from greenllm_kernel.metering.virtual import VirtualMeter
@@ -60,19 +63,22 @@ def gpt2() -> GPT2LMHeadModel:
     ).eval()
 
 
-def bert() -> BertForSequenceClassification:
+def encoder(model_class: type[PreTrainedModel], **options: object) -> PreTrainedModel:
     torch.manual_seed(1)
-    return BertForSequenceClassification(
-        BertConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            max_position_embeddings=64,
-            num_labels=3,
-        )
-    ).eval()
+    settings: dict[str, object] = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 64,
+        **options,
+    }
+    return model_class(model_class.config_class(**settings)).eval()
+
+
+def bert() -> BertForSequenceClassification:
+    return encoder(BertForSequenceClassification, num_labels=3)
 
 
 MODELS = {"llama": llama, "gpt2": gpt2, "bert": bert}
@@ -113,6 +119,11 @@ def session_with_compressors(*more: object, meter: VirtualMeter | None = None) -
     session = Session(Configuration(), plugins)
     session.find_meters()
     return session
+
+
+def compressed(model: torch.nn.Module | Path, recipe: str, session: Session, **options: object) -> CompressionResult:
+    """Compress a model with calibration data that fit it."""
+    return compress(model, recipe, calibration=calibration(model), session=session, **options)
 
 
 def catalogue(*more: object) -> Catalogue:
