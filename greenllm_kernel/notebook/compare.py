@@ -23,8 +23,8 @@ from greenllm_kernel.notebook.progress_line import ProgressLine, bar_text, paced
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from greenllm_kernel.compression.comparison.compare import Progress
     from greenllm_kernel.compression.comparison.comparison import Comparison
+    from greenllm_kernel.compression.comparison.progress import Progress
     from greenllm_kernel.notebook.extension import Extension
 
 
@@ -69,7 +69,8 @@ class CompareMagics(Magics):
         return None
 
     def _compared(self, given: list[Any], options: CompareOptions) -> Comparison:
-        from greenllm_kernel.compression.comparison.compare import BaselineError, compare
+        from greenllm_kernel.compression.comparison.compare import compare
+        from greenllm_kernel.compression.comparison.cut_short import BaselineError
 
         progress = ProgressLine(sys.stdout, "compare", is_quiet=options.is_quiet)
         values: dict[str, Any] = {"batch": options.batch, **options.numbers}

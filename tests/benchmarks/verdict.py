@@ -1,7 +1,8 @@
 """How often the verdict of a comparison is wrong, and how often it finds what is there, in thousands of contests.
 
 The contests (tests/scenarios/contests.py) know nothing of the estimator. Those of A against A go through the sampler's
-own schedule and traces over a virtual meter with ticks; the others take the energies from one without.
+own schedule and traces over a virtual meter with ticks; the others take the energies from one without. Looks, stopping
+and the correction are those of every comparison: only trials and their energies are simulated.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
 from figure import Figure
-from greenllm_kernel.compression.comparison.plan import Look, looks, rounds
-from greenllm_kernel.compression.comparison.ratio import Pair, Ratio, ratio_of
-from greenllm_kernel.compression.comparison.verdict import Evidence, Outcome, Verdict, is_decided, verdicts_of
-from greenllm_kernel.quantities import Provenance
+from greenllm_kernel.compression.comparison.drawn import Drawn
+from greenllm_kernel.compression.comparison.looking import Looking
+from greenllm_kernel.compression.comparison.plan import Look, carry_out, looks, rounds
+from greenllm_kernel.compression.comparison.verdict import Outcome, Verdict, verdicts_of
 from scenarios.contests import KINDS, Contest, Noise, Told, by_trial
 
 COMPARISONS = 2_000
@@ -29,7 +31,9 @@ FAMILIES = 1_000
 SAVINGS = 2_000
 PROCESSES = 2
 
-MODELS, PHASES, BATCHES = 2, 2, 2
+PHASE_NAMES = ("first", "second")
+
+MODELS, PHASES, BATCHES = 2, len(PHASE_NAMES), 2
 """Of a family of eight."""
 
 STOPPING, WHOLE = looks(12), [Look(12, 1.0)]
@@ -37,9 +41,21 @@ STOPPING, WHOLE = looks(12), [Look(12, 1.0)]
 
 T = TypeVar("T")
 
-Trials = Sequence[dict[int, list[Told]]]
-
 WRONG = (Outcome.SAVES, Outcome.COSTS)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial of which a contest told: a window for each phase."""
+
+    told: Sequence[Told]
+
+    @cached_property
+    def drawn(self) -> dict[str, Drawn]:
+        return {phase: Drawn({"gpu:0": told.energy}, {}) for phase, told in zip(PHASE_NAMES, self.told, strict=False)}
+
+    def middle_s(self, phase: str) -> float:
+        return self.told[PHASE_NAMES.index(phase)].middle_s
 
 
 def figures(folder: Path, options: argparse.Namespace) -> list[Figure]:
@@ -142,8 +158,7 @@ def _small_change(seed: int, index: int) -> tuple[tuple[Verdict, Verdict], float
 
 
 def _both(contest: Contest, name: str) -> tuple[Verdict, Verdict]:
-    trials = _run(contest, name)
-    stopping, whole = (verdicts_of(_evidence(contest, trials, planned, 1)) for planned in (STOPPING, WHOLE))
+    stopping, whole = _verdicts([contest], [name])
     return stopping[0], whole[0]
 
 
@@ -153,48 +168,46 @@ def _family(seed: int, index: int) -> tuple[Sequence[Verdict], Sequence[Verdict]
     contests = [
         Contest(alike, alike, KINDS[(index + 3 * batch) % len(KINDS)], windows=PHASES) for batch in range(BATCHES)
     ]
-    trials = [_run(contest, f"family {seed} {index} {batch}") for batch, contest in enumerate(contests)]
-    stopping, whole = (
-        verdicts_of(
-            [
-                evidence
-                for contest, made in zip(contests, trials, strict=True)
-                for evidence in _evidence(contest, made, planned, MODELS * PHASES * BATCHES)
-            ]
-        )
-        for planned in (STOPPING, WHOLE)
-    )
+    return _verdicts(contests, [f"family {seed} {index} {batch}" for batch in range(BATCHES)])
+
+
+def _verdicts(contests: Sequence[Contest], seeds: Sequence[str]) -> tuple[Sequence[Verdict], Sequence[Verdict]]:
+    """Hold contests of the same models, one for each batch, and return what is said with stopping and without."""
+    lots = [random.Random(seed).getrandbits(32) for seed in seeds]
+    made = [
+        contest.run(rounds(len(contest.powers), STOPPING, lot), seed)
+        for contest, lot, seed in zip(contests, lots, seeds, strict=True)
+    ]
+    trials = [[{str(one): Tried(each[one]) for one in sorted(each)} for each in of_batch] for of_batch in made]
+    stopping, whole = (_seen(trials, contests[0].windows, planned, lots) for planned in (STOPPING, WHOLE))
     return stopping, whole
 
 
-def _run(contest: Contest, name: str) -> Trials:
-    return contest.run(rounds(len(contest.powers), STOPPING, random.Random(name).getrandbits(32)), name)
+def _seen(
+    trials: Sequence[Sequence[dict[str, Tried]]], phases: int, planned: Sequence[Look], lots: Sequence[int]
+) -> Sequence[Verdict]:
+    """Look at trials, by batch, round and contender, as planned, and return what is said of those that were wanted."""
+    names = list(trials[0][0])
+    taken: dict[tuple[str, int], dict[int, Tried]] = {}
+    looking = Looking(taken, names[0], dict.fromkeys(names[1:], True), PHASE_NAMES[:phases], range(len(trials)))
+    for batch, (of_batch, lot) in enumerate(zip(trials, lots, strict=True)):
+        carry_out(names, planned, lot, partial(_take, taken, of_batch, batch), partial(_undecided, looking, batch))
+    return verdicts_of(looking.family())
 
 
-def _evidence(contest: Contest, trials: Trials, planned: Sequence[Look], family: int) -> list[Evidence]:
-    """Look at a contest as planned, and stop looking at a contender once all its phases are decided."""
-    found = []
-    for contender in range(1, len(contest.powers)):
-        looked: list[list[tuple[Look, Ratio]]] = [[] for _ in range(contest.windows)]
-        for look in planned:
-            ratios = [
-                ratio_of([_pair(trial, contender, phase) for trial in trials[: look.pairs]])
-                for phase in range(contest.windows)
-            ]
-            for kept, ratio in zip(looked, ratios, strict=True):
-                kept.append((look, ratio))
-            if all(is_decided(look, ratio, family) for ratio in ratios):
-                break
-        found += [
-            Evidence(str(contender), str(phase), 1, kept, Provenance.MEASURED) for phase, kept in enumerate(looked)
-        ]
-    return found
+def _take(
+    taken: dict[tuple[str, int], dict[int, Tried]],
+    trials: Sequence[dict[str, Tried]],
+    batch: int,
+    name: str,
+    round_number: int,
+) -> bool:
+    taken.setdefault((name, batch), {})[round_number] = trials[round_number - 1][name]
+    return True
 
 
-def _pair(trial: dict[int, list[Told]], contender: int, phase: int) -> Pair:
-    one, other = trial[0][phase], trial[contender][phase]
-    uncertainty = (one.uncertainty**2 + other.uncertainty**2) ** 0.5
-    return Pair(one.energy_j, other.energy_j, other.middle_s - one.middle_s, uncertainty)
+def _undecided(looking: Looking, batch: int, names: Collection[str], look: Look) -> Collection[str]:
+    return [name for name in names if not looking.look(name, batch, look)]
 
 
 def _over(one: Callable[[int, int], T], count: int, seed: int) -> list[T]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from greenllm_kernel.metering.profiles import Points
 from greenllm_kernel.metering.virtual import SimulatedClock, VirtualMeter
+from greenllm_kernel.quantities import Energy, Provenance
 from unit.driven import START_NS, Driven, gpu
 
 PIECE_S = 0.1
@@ -105,10 +106,9 @@ KINDS: Sequence[Noise] = (by_trial, remembering, walking, neighbour, bursts, per
 
 @dataclass(frozen=True)
 class Told:
-    """What the sensor showed of one window: its energy, J, and its relative uncertainty; and its middle, s."""
+    """What the sensor showed of one window: its energy, J; and its middle, s."""
 
-    energy_j: float
-    uncertainty: float
+    energy: Energy
     middle_s: float
 
 
@@ -176,9 +176,11 @@ class Contest:
                 clock.sleep(t_s - (clock() - START_NS) / 1e9)
                 return meter.read(["gpu:0"])[0].value
 
-            return [
-                Told(-counter_j(start_s) + counter_j(end_s), 0.0, (start_s + end_s) / 2) for *_, start_s, end_s in spans
-            ]
+            def energy(start_s: float, end_s: float) -> Energy:
+                value_j = -counter_j(start_s) + counter_j(end_s)
+                return Energy(value_j, by_provenance_j={Provenance.MEASURED: value_j})
+
+            return [Told(energy(start_s, end_s), (start_s + end_s) / 2) for *_, start_s, end_s in spans]
         driven = Driven([gpu(power, gain_error=gain, counter_phase_s=rng.uniform(0, 0.1))])
         told: list[Told] = []
         waiting: list[tuple[float, float]] = []
@@ -186,8 +188,8 @@ class Contest:
         def take(until_s: float) -> None:
             while waiting and waiting[0][1] < until_s - 0.5:
                 start_s, end_s = waiting.pop(0)
-                energy = driven.energy("gpu:0", *(START_NS + int(1e9 * at_s) for at_s in (start_s, end_s)))
-                told.append(Told(energy.value_j, energy.random_j / energy.value_j, (start_s + end_s) / 2))
+                instants = (START_NS + int(1e9 * at_s) for at_s in (start_s, end_s))
+                told.append(Told(driven.energy("gpu:0", *instants), (start_s + end_s) / 2))
 
         for *_, start_s, end_s in spans:
             waiting.append((start_s, end_s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +21,7 @@ def benchmark() -> ModuleType:
         patch.syspath_prepend(str(BENCHMARKS))
         specification = importlib.util.spec_from_file_location("benchmark_verdict", BENCHMARKS / "verdict.py")
         module = importlib.util.module_from_spec(specification)
+        patch.setitem(sys.modules, specification.name, module)
         specification.loader.exec_module(module)
     return module
 
@@ -35,7 +37,7 @@ def test_the_disturbance_is_as_large_as_it_is_said(kind) -> None:
     contest = Contest((1.0,), (1.0,), kind, noise=0.05)
     spreads = []
     for seed in range(40):
-        energies = [trial[0][0].energy_j for trial in contest.run([(0,)] * 24, seed)]
+        energies = [trial[0][0].energy.value_j for trial in contest.run([(0,)] * 24, seed)]
         mean = sum(energies) / 24
         spreads.append(sum((energy / mean - 1) ** 2 for energy in energies) / 23)
 

@@ -1,4 +1,4 @@
-"""What the trials have found so far: cells, evidence at each look, and in the end the whole comparison."""
+"""What the trials have found so far, and in the end the whole comparison: contenders, cells and verdicts."""
 
 from __future__ import annotations
 
@@ -10,27 +10,21 @@ from dataclasses import replace
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.repeatability import repeatability
 from greenllm_kernel.compression.comparison.asked import Asked
-from greenllm_kernel.compression.comparison.comparison import Cell, Compared, Comparison
+from greenllm_kernel.compression.comparison.cell import Cell
+from greenllm_kernel.compression.comparison.compared import Compared
+from greenllm_kernel.compression.comparison.comparison import Comparison
 from greenllm_kernel.compression.comparison.contender import IN_TORCH, Entrant
-from greenllm_kernel.compression.comparison.drawn import (
-    common_channels,
-    mean_energy,
-    mean_of,
-    systematic_of,
-)
+from greenllm_kernel.compression.comparison.drawn import common_channels, mean_energy, mean_of
 from greenllm_kernel.compression.comparison.evaluation import Evaluated
+from greenllm_kernel.compression.comparison.looking import Failures, Looking
 from greenllm_kernel.compression.comparison.plan import Look
-from greenllm_kernel.compression.comparison.ratio import Pair, Ratio, ratio_of
 from greenllm_kernel.compression.comparison.trial import Trial
-from greenllm_kernel.compression.comparison.verdict import LEAST_CHANGE, Evidence, is_decided, verdicts_of
+from greenllm_kernel.compression.comparison.verdict import LEAST_CHANGE, Evidence, verdicts_of
 from greenllm_kernel.compression.comparison.work import DECODE, GENERATE, PREFILL, REQUEST, Shot
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.quantities import Energy, Interval, Provenance
 
 LATENCY_QUANTILE = 0.99
-
-Failures = Mapping[tuple[str, int], str]
-"""By contender and batch, why it could not be compared there."""
 
 
 class Findings:
@@ -47,12 +41,12 @@ class Findings:
         self._phases = (PREFILL, DECODE, GENERATE) if entrants[0].is_causal else (REQUEST,)
         self._trials: dict[tuple[str, int], dict[int, Trial]] = {}
         self._growth: dict[tuple[str, int], int | None] = {}
-        self._looked: dict[tuple[str, str, int], list[tuple[Look, Ratio]]] = {}
         # Told at once, before any memory is measured: it reads all weights, which may lie in a mapped file until then.
         self._sizes = {entrant.name: entrant.sizes for entrant in entrants}
-        self._gaps: dict[tuple[str, str, int], str] = {}
-        own = entrants[0].operations
-        self._same_work = {entrant.name: entrant.operations == own for entrant in entrants}
+        baseline, *others = entrants
+        own = baseline.operations
+        same_work = {entrant.name: entrant.operations == own for entrant in others}
+        self._looking = Looking(self._trials, baseline.name, same_work, self._phases, asked.batches)
 
     def add_memory(self, name: str, batch: int, growth_bytes: int | None) -> None:
         """Take in by how much memory has grown at most while a contender worked."""
@@ -73,14 +67,7 @@ class Findings:
 
     def look(self, name: str, batch: int, look: Look) -> bool:
         """Look at a contender beside the baseline, and tell whether further pairs are needless in every phase."""
-        family = (len(self._entrants) - 1) * len(self._asked.batches) * len(self._phases)
-        decided = []
-        for phase in self._phases:
-            ratio = self._ratio(name, phase, batch, look.pairs)
-            if ratio is not None:
-                self._looked.setdefault((name, phase, batch), []).append((look, ratio))
-            decided.append(ratio is None or is_decided(look, ratio, family))
-        return all(decided)
+        return self._looking.look(name, batch, look)
 
     def comparison(
         self,
@@ -118,36 +105,19 @@ class Findings:
 
     def _family(self, contenders: Sequence[Compared], cells: Sequence[Cell], failures: Failures) -> Sequence[Evidence]:
         provenances = {(cell.contender, cell.phase, cell.batch): cell.provenance for cell in cells}
-        baseline = contenders[0]
-        family = []
-        for batch in self._asked.batches:
-            of_baseline = f"{baseline.name} failed: {why}" if (why := failures.get((baseline.name, batch))) else ""
-            for contender in contenders[1:]:
-                failure = failures.get((contender.name, batch)) or of_baseline
-                for phase in self._phases:
-                    key = contender.name, phase, batch
-                    looked = () if failure else self._looked.get(key, ())
-                    family.append(
-                        Evidence(
-                            *key,
-                            looked=looked,
-                            provenance=Provenance.weakest(
-                                provenances.get((name, phase, batch), Provenance.UNAVAILABLE)
-                                for name in (baseline.name, contender.name)
-                            ),
-                            is_smaller=_is_smaller(contender, baseline),
-                            is_same_work=self._same_work[contender.name],
-                            gap=failure
-                            or self._gaps.get(key, "")
-                            or ("" if looked else self._unseen(contender.name, batch)),
-                        )
-                    )
-        return family
-
-    def _unseen(self, name: str, batch: int) -> str:
-        """Return why nothing is said of trials that were made of both; nothing where there are none."""
-        both = all(self._trials.get((each, batch)) for each in (self._entrants[0].name, name))
-        return "interrupted before the first look" if both else ""
+        baseline, *others = contenders
+        smaller = {contender.name for contender in others if _is_smaller(contender, baseline)}
+        return [
+            replace(
+                evidence,
+                provenance=Provenance.weakest(
+                    provenances.get((name, evidence.phase, evidence.batch), Provenance.UNAVAILABLE)
+                    for name in (baseline.name, evidence.contender)
+                ),
+                is_smaller=evidence.contender in smaller,
+            )
+            for evidence in self._looking.family(failures)
+        ]
 
     def _failure(self, name: str, failures: Failures) -> str:
         """Return why a contender could not be compared, or at which batches; empty where it could."""
@@ -155,31 +125,6 @@ class Findings:
         if len(mine) == len(self._asked.batches) and len({*mine.values()}) == 1:
             return next(iter(mine.values()))
         return "; ".join(f"batch {batch}: {reason}" for batch, reason in mine.items())
-
-    def _ratio(self, name: str, phase: str, batch: int, rounds: int) -> Ratio | None:
-        """Return what the first rounds say; nothing, and why, where there is no energy to compare."""
-        baseline = self._trials.get((self._entrants[0].name, batch), {})
-        contender = self._trials.get((name, batch), {})
-        numbers = [number for number in sorted(baseline) if number in contender and number <= rounds]
-        two = [[trials[number].drawn[phase] for number in numbers] for trials in (baseline, contender)]
-        channels = common_channels([*two[0], *two[1]])
-        key = name, phase, batch
-        if not channels:
-            self._gaps[key] = "no part of the machine could be read throughout"
-            return None
-        theirs, mine = ([drawn.within(channels) for drawn in some] for some in two)
-        pairs = []
-        for number, one, other in zip(numbers, theirs, mine, strict=True):
-            energies = one.energy, other.energy
-            if energies[0] is None or energies[1] is None or min(energy.value_j for energy in energies if energy) <= 0:
-                continue
-            middles = baseline[number].middle_s(phase), contender[number].middle_s(phase)
-            edges = math.hypot(*(energy.random_j / energy.value_j for energy in energies if energy))
-            pairs.append(Pair(energies[0].value_j, energies[1].value_j, middles[1] - middles[0], edges))
-        if len(pairs) < len(numbers) / 2 or not pairs:
-            self._gaps[key] = "the phase is too short for the sensor: its energy comes out at 0 J or less"
-            return None
-        return ratio_of(pairs, systematic_of(mean_of(theirs), mean_of(mine), self._same_work[name]))
 
     def _cell(self, name: str, memory_bytes: int, phase: str, batch: int) -> Cell:
         trials = list(self._trials[name, batch].values())

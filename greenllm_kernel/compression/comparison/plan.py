@@ -16,7 +16,7 @@ stops.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from greenllm_kernel.compression.comparison.ratio import FEWEST_PAIRS
@@ -58,6 +58,35 @@ def looks(pairs: int = MOST_PAIRS) -> Sequence[Look]:
     step = 2 * max(1, round((pairs - first) / 6))
     counts = [*range(first, pairs, step), pairs]
     return [Look(count, EARLY_SHARE) for count in counts[:-1]] + [Look(pairs, 1 - EARLY_SHARE * (len(counts) - 1))]
+
+
+def carry_out(
+    names: Sequence[str],
+    looked: Sequence[Look],
+    seed: int,
+    make: Callable[[str, int], bool],
+    undecided: Callable[[Collection[str], Look], Collection[str]],
+) -> None:
+    """Make trials, round by round, until there is nothing left to decide.
+
+    Args:
+        names: of the contenders, the baseline first.
+        looked: the looks, as :func:`looks` returns them.
+        seed: of the lot.
+        make: makes a trial of a contender in a round, from 1; false: it has failed, and its trials end.
+        undecided: looks at contenders, and returns those of which more trials are wanted.
+    """
+    baseline, *others = names
+    left: Collection[str] = others
+    due = {look.pairs: look for look in looked}
+    for made, order in enumerate(rounds(len(names), looked, seed), 1):
+        for name in (names[index] for index in order):
+            if (name == baseline or name in left) and not make(name, made):
+                left = [other for other in left if other != name]
+        if made in due:
+            left = undecided(left, due[made])
+        if not left:
+            return
 
 
 def rounds(contenders: int, looked: Sequence[Look], seed: int) -> Sequence[Sequence[int]]:

@@ -13,7 +13,10 @@ from greenllm_kernel.accounting.notation import (
     quantity_text,
 )
 from greenllm_kernel.accounting.record import Status
-from greenllm_kernel.compression.comparison.comparison import BreakEven, Cell, Compared, Comparison
+from greenllm_kernel.compression.comparison.break_even import BreakEven
+from greenllm_kernel.compression.comparison.cell import Cell
+from greenllm_kernel.compression.comparison.compared import Compared
+from greenllm_kernel.compression.comparison.comparison import Comparison
 from greenllm_kernel.compression.comparison.verdict import change_text
 from greenllm_kernel.compression.result import ModelSize, bytes_text
 
