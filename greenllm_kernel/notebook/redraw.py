@@ -39,7 +39,7 @@ class Redraw:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.messages = _messages_of(session)
-        self._drawings: list[Drawing] = []
+        self._drawings: dict[int, Drawing] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._is_drawing = False
@@ -54,9 +54,8 @@ class Redraw:
 
     def add(self, drawing: Drawing) -> None:
         """Draw it from now on."""
+        self._drawings[id(drawing)] = drawing
         with self._lock:
-            if not any(other is drawing for other in self._drawings):
-                self._drawings.append(drawing)
             if not self._is_drawing:
                 self._is_drawing = True
                 self.messages.watch(self._wake)
@@ -64,28 +63,34 @@ class Redraw:
         self._wake.set()
 
     def remove(self, drawing: Drawing) -> None:
-        """Draw it no longer; without any the thread ends."""
-        with self._lock:
-            self._drawings = [other for other in self._drawings if other is not drawing]
-        self._wake.set()
+        """Draw it no longer; without any the thread ends when there is something new.
+
+        A widget is closed when it is collected as garbage, which comes at any point of any thread, also where that
+        holds a lock: nothing is waited for here.
+        """
+        self._drawings.pop(id(drawing), None)
 
     def _run(self) -> None:
         while True:
             self._wake.wait()
             self._wake.clear()
             with self._lock:
-                drawings = list(self._drawings)
-                if not drawings:
+                if not self._drawings:
                     self._is_drawing = False
                     self.messages.unwatch(self._wake)
                     return
-            for drawing in drawings:
-                try:
-                    drawing.draw()
-                except Exception as error:
-                    self.remove(drawing)
-                    self.session.warn(f"a widget is no longer live: {described(error)}")
-            time.sleep(max(EVERY_S, len(drawings) / MOST_A_SECOND))
+            time.sleep(max(EVERY_S, self._draw() / MOST_A_SECOND))
+
+    def _draw(self) -> int:
+        """Draw them all, and return how many they are."""
+        drawings = list(self._drawings.values())
+        for drawing in drawings:
+            try:
+                drawing.draw()
+            except Exception as error:
+                self.remove(drawing)
+                self.session.warn(f"a widget is no longer live: {described(error)}")
+        return len(drawings)
 
 
 def _messages_of(session: Session) -> Messages:
