@@ -161,6 +161,20 @@ class AttributingMeter(Meter, Protocol):
 
 
 @runtime_checkable
+class PowerMeter(Meter, Protocol):
+    """A meter whose power alone is cheap to read, where its counters are not (NVML on an H100: 40 us beside 3 ms)."""
+
+    def read_power(self, channel_ids: Sequence[str]) -> Sequence[Reading]:
+        """Read the power of each channel that tells one, and nothing else.
+
+        Called between calls of ``read`` where what those cost spaces them widely.
+
+        Args:
+            channel_ids: of this meter's channels.
+        """
+
+
+@runtime_checkable
 class LimitedMeter(Meter, Protocol):
     """A meter that also knows which power its devices may draw at most (NVML's enforced limit, RAPL's constraints)."""
 

@@ -11,8 +11,8 @@ from greenllm_kernel.metering.admission import checked
 from greenllm_kernel.metering.attribution.attribution import LOOK_EVERY_S, PATIENCE_S, Attribution
 from greenllm_kernel.metering.containment import is_superseded
 from greenllm_kernel.metering.limits import Limits
-from greenllm_kernel.metering.meter import AttributingMeter, Channel, Meter, Reading, Usage
-from greenllm_kernel.metering.schedule import Schedule
+from greenllm_kernel.metering.meter import AttributingMeter, Channel, Meter, PowerMeter, Reading, Usage
+from greenllm_kernel.metering.schedule import READ_PERIOD_S, Schedule
 from greenllm_kernel.metering.suspension import NOTICED_S, asleep_s
 from greenllm_kernel.metering.tracing.trace import Trace
 
@@ -37,6 +37,9 @@ JUDGE_EVERY_S = 1.0
 
 MOST_STRIDE = 32.0
 """Reads are never spaced further apart than this many times the usual."""
+
+POWER_SHARE = 0.001
+"""The share of a core that reading power alone may cost, between the other reads."""
 
 USE_SOON_S = 0.25
 """How often, after a window opened or closed, a meter is asked whose use it was, s: its figures come late."""
@@ -66,6 +69,7 @@ class Reader:
         self.limits = Limits(meter, [channel.id for channel in channels])
         self._attribution = attribution if isinstance(meter, AttributingMeter) else None
         self._use_due_ns = self._use_soon_until_ns = 0
+        self._power_due_ns = 0
         self._by_id = {trace.channel.id: trace for trace in self.traces}
         self._schedules = {trace.channel.id: Schedule(trace) for trace in self.traces}
         self._wake = threading.Event()
@@ -174,11 +178,35 @@ class Reader:
         if next_ns <= now_ns:
             self._read([key for key, schedule in self._schedules.items() if schedule.joins(now_ns)])
             next_ns = min(schedule.due_ns for schedule in self._schedules.values())
+        self._read_power()
         self._ask_whose_use()
         self._ask_limits()
         after_ns = time.monotonic_ns()
         self._account(after_ns)
+        next_ns = min(next_ns, self._power_due_ns if self._reads_power else next_ns)
+        next_ns = min(next_ns, self._use_due_ns if self._attribution else next_ns)
         self._wake.wait(min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, (next_ns - after_ns) / 1e9)))
+
+    @property
+    def _reads_power(self) -> bool:
+        """Whether power is read between the other reads: they cost too much to be made often."""
+        return self._stride > 1.0 and self._failures == 0 and isinstance(self._meter, PowerMeter)
+
+    def _read_power(self) -> None:
+        """Read power alone where nothing else has been read for a while."""
+        started_ns = time.monotonic_ns()
+        if started_ns < self._power_due_ns or not self._reads_power or not isinstance(self._meter, PowerMeter):
+            return
+        began_s = time.thread_time()
+        self._reading_since = started_ns
+        try:
+            self._add(self._meter.read_power(list(self._by_id)), started_ns)
+        except (Exception, SystemExit) as error:
+            self.fault = f"{self.name} failed: {type(error).__name__}: {error}"
+        finally:
+            self._reading_since = None
+        spacing_s = max(READ_PERIOD_S, (time.thread_time() - began_s) / POWER_SHARE)
+        self._power_due_ns = started_ns + int(spacing_s * 1e9)
 
     def _read(self, due: list[str]) -> None:
         asleep_before_s = asleep_s()
@@ -204,6 +232,18 @@ class Reader:
 
     def _take(self, readings: object, due: list[str], started_ns: int) -> None:
         now_ns = time.monotonic_ns()
+        read, faults = self._add(readings, started_ns)
+        for key in due:
+            if key not in read:
+                self._by_id[key].lose(f"{self.name} gave no reading", now_ns)
+                faults[f"{self._by_id[key].channel.label}: {self.name} gave no reading"] = None
+            self._schedules[key].was_read(read.get(key, now_ns))
+        self._power_due_ns = started_ns + int(READ_PERIOD_S * 1e9)
+        self.fault = "; ".join(faults) or None
+
+    def _add(self, readings: object, started_ns: int) -> tuple[dict[str, int], dict[str, None]]:
+        """Give the traces what was read; return by channel when it was, and what is wrong with any of it."""
+        now_ns = time.monotonic_ns()
         read: dict[str, int] = {}
         faults: dict[str, None] = {}
         for reading in readings if isinstance(readings, (list, tuple)) else ():
@@ -216,12 +256,7 @@ class Reader:
             read[reading.channel_id] = max(reading.t_ns, read.get(reading.channel_id, started_ns))
             if fault:
                 faults[f"{trace.channel.label}: {fault}"] = None
-        for key in due:
-            if key not in read:
-                self._by_id[key].lose(f"{self.name} gave no reading", now_ns)
-                faults[f"{self._by_id[key].channel.label}: {self.name} gave no reading"] = None
-            self._schedules[key].was_read(read.get(key, now_ns))
-        self.fault = "; ".join(faults) or None
+        return read, faults
 
     def _ask_whose_use(self) -> None:
         """Now and then have the meter say whose the use of its devices is."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from greenllm_kernel.configuration import Configuration
-from greenllm_kernel.metering.meter import Channel, Component, Kind, Reading, UnusableMeter
+from greenllm_kernel.metering.meter import Channel, Component, Kind, PowerMeter, Reading, UnusableMeter
 from greenllm_plugins.meters.nvml import greenllm_meters
 from nvml_driver import Driver, started
 from standins import nvml
@@ -51,6 +51,19 @@ def readings(count: int = 1, spacing_s: float = 0.0) -> list[Reading]:
     for _ in range(count):
         taken.extend(meter.read(ids))
         time.sleep(spacing_s)
+    meter.close()
+    return taken
+
+
+def readings_of_power(path: str = "", machine: Machine | None = None) -> list[Reading]:
+    """Read power alone, after the stand-in has become ``machine`` where one is given."""
+    (meter,) = greenllm_meters(Configuration())
+    assert isinstance(meter, PowerMeter)
+    ids = [channel.id for channel in meter.channels()]
+    if machine is not None:
+        machine.write(Path(path))
+        time.sleep(0.06)
+    taken = list(meter.read_power(ids))
     meter.close()
     return taken
 
@@ -197,6 +210,29 @@ def test_the_averaging_window_is_the_published_one_or_unknown(driver: Driver, gp
     channels = driver.on(Machine([gpu]), found)
 
     assert isinstance(channels, list) and channels[0].averaging_window_s == window_s
+
+
+def test_power_is_to_be_had_without_the_counter_where_there_is_one(driver: Driver) -> None:
+    old = Gpu(architecture=nvml.PASCAL, major=6, has_counter=False)
+    machine = Machine([Gpu(low_w=300.0, high_w=300.0), Gpu(low_w=200.0, high_w=200.0, has_fields=False), old])
+
+    taken = driver.on(machine, readings_of_power)
+
+    assert [(reading.channel_id, reading.kind) for reading in taken] == [
+        (machine.channel_id(0), Kind.POWER),
+        (machine.channel_id(1), Kind.POWER),
+    ]
+    assert [reading.value for reading in taken] == [pytest.approx(300.0, abs=2e-3), pytest.approx(200.0, abs=2e-3)]
+
+
+def test_power_alone_that_fails_says_nothing_of_the_counter(driver: Driver) -> None:
+    machine = Machine([Gpu()])
+    now_s = (time.monotonic_ns() - machine.epoch_ns) / 1e9
+
+    taken = driver.on(machine, readings_of_power, str(driver.control), replace(machine, gpus=[Gpu(lost_at_s=now_s)]))
+
+    assert [reading.kind for reading in taken] == [Kind.POWER]
+    assert "lost this GPU" in (taken[0].fault or "")
 
 
 def test_a_card_older_than_volta_gives_power_alone(driver: Driver) -> None:

@@ -21,12 +21,15 @@ from compressing import session_with_compressors as session_with
 from greenllm_kernel import deploy, load_deployed
 from greenllm_kernel.compression.deployment import FILE_NAME
 from greenllm_kernel.compression.folder.manifest import described_file
+from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.runner import compress
+from greenllm_kernel.compression.runtime import Shape
 from greenllm_kernel.compression.runtimes import Runtimes, written
 from greenllm_kernel.compression.settings import settings_of
 from greenllm_kernel.compression.tensors import size_bytes
 from greenllm_kernel.errors import DeploymentError
 from greenllm_kernel.hookspecs import hookimpl
+from greenllm_plugins.runtimes.compiled import Compiled, CompiledConfig
 from greenllm_plugins.runtimes.in_torch import InTorch
 
 SHAPE = {"prompt_tokens": 12, "new_tokens": 8}
@@ -303,6 +306,27 @@ def test_a_model_that_a_runtime_cannot_hold_is_refused(runtime, recipe, reason, 
 
     with pytest.raises(DeploymentError, match=reason):
         deploy(model, runtime, session=session, **SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("device", "batch", "recipe", "is_refused"),
+    [
+        ("cuda", 16, "- torchao_int8_dynamic", True),
+        ("cuda", 17, "- torchao_int8_dynamic", False),
+        ("cuda", 1, "- torchao_int8_weight_only", False),
+        ("cpu", 1, "- torchao_int8_dynamic", False),
+    ],
+)
+def test_too_few_rows_for_8_bit_products_on_a_gpu_are_refused(device, batch, recipe, is_refused, session, monkeypatch):
+    pytest.importorskip("torchao")
+    model = compress(llama(), recipe, session=session).model
+    monkeypatch.setattr("greenllm_kernel.compression.tensors.device_of", lambda model: torch.device(device))
+
+    refusals = Compiled(CompiledConfig()).check(model, Shape(batch=batch, **SHAPE), Host.here())
+
+    assert [refusal.reason for refusal in refusals if "8-bit products" in refusal.reason] == (
+        [f"8-bit products on a GPU want 17 rows or more, and decoding has {batch} (the batch)"] if is_refused else []
+    )
 
 
 def test_layers_with_another_state_are_refused(session):

@@ -205,6 +205,12 @@ class UseLine:
             last_ns = (self._own.last_ns, self._all.last_ns)
         return self.fault is not None or all(at_ns is not None and at_ns >= t_ns for at_ns in last_ns)
 
+    @property
+    def told_until_ns(self) -> float:
+        """Until when it is told how busy the device was; -inf where it never was."""
+        with self._lock:
+            return -math.inf if self._all.last_ns is None else self._all.last_ns
+
     def at(self, t_ns: int) -> UseAt | None:
         """Return the use up to an instant, or None where it is not known."""
         with self._lock:

@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from greenllm_kernel.metering.attribution.attribution import OWN_DEVICES
+from greenllm_kernel.metering.attribution.use import UseLine
 from greenllm_kernel.metering.idle.baseline import Baseline, How
 from greenllm_kernel.metering.meter import Channel, Component
 from greenllm_kernel.metering.sampler import Sampler
@@ -61,6 +62,9 @@ STEADY = 0.10
 
 USED = 0.01
 """The part of a stretch for which processes may have used a device that is idle."""
+
+TOLD_SHARE = 1 / 3
+"""The part of a stretch of which it must be told whether a device was used: NVML tells it 1.2 s later or more."""
 
 LESS_BEFORE = 0.8
 """A level below this part of the present one means that something runs now."""
@@ -133,18 +137,22 @@ class IdleStretch:
 
     def _finding(self, trace: Trace, closed_ns: int, load: float | None) -> Finding:
         channel = trace.channel
-        # The latest reading of a sensor is up to a refresh old: what lies after it would be a guess.
-        end_ns = closed_ns - int(2 * channel.update_period_s * 1e9)
+        # The latest reading of a sensor is up to a refresh old, and older where reads are costly: what lies after it
+        # would be a guess.
+        latest_ns = closed_ns - int(2 * channel.update_period_s * 1e9)
         start_ns = self._opened_ns + int(max(HEAD_S, 2 * channel.update_period_s) * 1e9)
+        known_ns = trace.known_until_ns
+        end_ns = int(known_ns) if start_ns < known_ns < latest_ns else latest_ns
         span_s = (end_ns - start_ns) / 1e9
         if span_s < SLOWEST_PERIODS * channel.update_period_s or span_s <= HEAD_S:
-            needed_s = math.ceil((SLOWEST_PERIODS + 5) * channel.update_period_s + 2 * HEAD_S)
+            late_s = (latest_ns - end_ns) / 1e9
+            needed_s = math.ceil((SLOWEST_PERIODS + 5) * channel.update_period_s + 2 * HEAD_S + late_s)
             return Finding(channel, None, f"it is refreshed every {channel.update_period_s:g} s: take {needed_s} s")
         level = _level(trace, start_ns, end_ns)
         if isinstance(level, str):
             return Finding(channel, None, level)
         line = self._sampler.attribution.line(channel) if channel.component in OWN_DEVICES else None
-        used = line.busy_share(start_ns, end_ns) if line else None
+        used = _busy_share(line, start_ns, end_ns) if line else None
         is_untold = channel.component in OWN_DEVICES and used is None
         if is_untold and self._how is How.LEARNT:
             is_for_good = line is None or line.fault is not None
@@ -196,6 +204,17 @@ class _Level:
     noise_w: float
     spread_w: float
     duration_s: float
+
+
+def _busy_share(line: UseLine, start_ns: int, end_ns: int) -> float | None:
+    """Return for which part of a stretch a device was busy, 0 to 1, or None where that is not known of enough of it.
+
+    What drivers tell of it comes late; that power was steady to the end stands for the rest.
+    """
+    told_ns = min(end_ns, line.told_until_ns)
+    if told_ns - start_ns < TOLD_SHARE * (end_ns - start_ns):
+        return None
+    return line.busy_share(start_ns, int(told_ns))
 
 
 def _level(trace: Trace, start_ns: int, end_ns: int) -> _Level | str:

@@ -128,6 +128,12 @@ class Trace:
                 return False
             return self._line.last.t_ns >= at_ns + (self._refresh_ns if self.clock else 0)
 
+    @property
+    def known_until_ns(self) -> float:
+        """The instant of the last knot: what lies after it is extrapolated; -inf where there is none."""
+        with self._lock:
+            return self._line.last.t_ns if self._line else -math.inf
+
     def edge(self, t_ns: int) -> Edge | None:
         """Return the cumulative energy at ``t_ns``, or None where no reading is near enough."""
         with self._lock:
@@ -169,11 +175,10 @@ class Trace:
         with self._lock:
             if self._lost_at is not None or self._last_read_ns is None:
                 return None
-            if now_ns - self._last_read_ns > max(STALE_S * 1e9, 1.5 * self._period_ns):
-                return None
             if self._are_powers_fresh(now_ns):
                 return self._powers.last_w
-            return self._shown_w
+            is_fresh = now_ns - self._last_read_ns <= max(STALE_S * 1e9, 1.5 * self._period_ns)
+            return self._shown_w if is_fresh else None
 
     @property
     def refresh_s(self) -> float:

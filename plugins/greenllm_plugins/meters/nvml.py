@@ -21,7 +21,7 @@ from greenllm_plugins.meters.nvml_processes import (
     has_cuda_context,
     is_contained,
 )
-from greenllm_plugins.meters.nvml_sensors import Read, limit, ways
+from greenllm_plugins.meters.nvml_sensors import Read, Ways, limit, ways
 from greenllm_plugins.meters.visible_devices import Card, MigDevice, visible
 
 NAME = "nvml"
@@ -84,7 +84,7 @@ def greenllm_meters(config: Configuration) -> Sequence[Meter | UnusableMeter]:
     except pynvml.NVMLError as error:
         pynvml.nvmlShutdown()
         return [_unusable(pynvml, error)]
-    if any(device.reads for device in meter.devices):
+    if any(device.ways and device.ways.reads for device in meter.devices):
         return [meter]
     meter.close()
     if meter.hidden:
@@ -100,14 +100,14 @@ class Device:
 
     Attributes:
         channel: what it offers.
-        reads: one call each, giving the values of some kinds; most cards need one call for both.
+        ways: by which calls; None where it cannot be opened.
         use: whose use of it can be told; None where it cannot be opened.
         limit: asks for its power limit, W; None where it cannot be opened.
         blind: why it cannot be read at all; None where it can.
     """
 
     channel: Channel
-    reads: tuple[Read, ...]
+    ways: Ways | None = None
     use: ProcessUse | None = None
     limit: Callable[[], float] | None = None
     blind: str | None = None
@@ -151,7 +151,16 @@ class NvmlMeter:
         """Read the GPUs one after the other; one that fails gives faults and leaves the others alone."""
         readings: list[Reading] = []
         for channel_id in channel_ids:
-            readings.extend(self._read(self._by_id[channel_id]))
+            device = self._by_id[channel_id]
+            readings.extend(self._read(device, device.ways.reads if device.ways else (), device.channel.provides))
+        return readings
+
+    def read_power(self, channel_ids: Sequence[str]) -> Sequence[Reading]:
+        """Read the power of those GPUs that have a counter too, which is left alone; one that fails gives a fault."""
+        readings: list[Reading] = []
+        for device in (self._by_id[channel_id] for channel_id in channel_ids):
+            if device.blind is None and device.ways and device.ways.power:
+                readings.extend(self._read(device, (device.ways.power,), {Kind.POWER}))
         return readings
 
     def usage(self, channel_ids: Sequence[str], process_ids: Collection[int]) -> Sequence[Usage]:
@@ -195,20 +204,20 @@ class NvmlMeter:
             return None
         return CONTAINED if self._is_contained else ELSEWHERE
 
-    def _read(self, device: Device) -> list[Reading]:
+    def _read(self, device: Device, reads: Sequence[Read], kinds: Collection[Kind]) -> list[Reading]:
         channel = device.channel
         if device.blind is not None:
             t_ns = time.monotonic_ns()
-            return [Reading(channel.id, kind, math.nan, t_ns, device.blind) for kind in channel.provides]
+            return [Reading(channel.id, kind, math.nan, t_ns, device.blind) for kind in kinds]
         readings: list[Reading] = []
-        for read in device.reads:
+        for read in reads:
             t_ns = time.monotonic_ns()
             try:
                 values = read()
             except self._nvml.NVMLError as error:
                 fault = _described(self._nvml, error)
                 self._reopen_after(error)
-                return [Reading(channel.id, kind, math.nan, t_ns, fault) for kind in channel.provides]
+                return [Reading(channel.id, kind, math.nan, t_ns, fault) for kind in kinds]
             readings.extend(Reading(channel.id, kind, value, t_ns) for kind, value in values.items())
         return readings
 
@@ -231,7 +240,7 @@ class NvmlMeter:
             return device
         handle = self._nvml.nvmlDeviceGetHandleByUUID(device.channel.id.removeprefix("gpu:"))
         use = ProcessUse(self._nvml, handle, device.channel.id, _is_partitioned(self._nvml, handle))
-        return replace(device, reads=ways(self._nvml, handle)[1], use=use, limit=limit(self._nvml, handle))
+        return replace(device, ways=ways(self._nvml, handle), use=use, limit=limit(self._nvml, handle))
 
 
 def _device(nvml: ModuleType, index: int, suffix: str) -> Device:
@@ -240,22 +249,22 @@ def _device(nvml: ModuleType, index: int, suffix: str) -> Device:
         uuid, name = nvml.nvmlDeviceGetUUID(handle), nvml.nvmlDeviceGetName(handle)
     except nvml.NVMLError as error:
         channel = Channel(f"gpu:{index}", Component.GPU, f"NVIDIA GPU {index}", frozenset({Kind.POWER}))
-        return Device(channel, (), blind=_described(nvml, error))
+        return Device(channel, blind=_described(nvml, error))
     is_partitioned = _is_partitioned(nvml, handle)
     use = ProcessUse(nvml, handle, f"gpu:{uuid}", is_partitioned)
     shared = " (whole card, shared by MIG)" if is_partitioned else " (whole card, shared)" if use.is_shared() else ""
-    provides, reads, window_s = ways(nvml, handle)
+    found = ways(nvml, handle)
     channel = Channel(
         id=f"gpu:{uuid}",
         component=Component.GPU,
         label=name + shared + suffix,
-        provides=provides or frozenset({Kind.POWER}),
+        provides=found.provides or frozenset({Kind.POWER}),
         update_period_s=UPDATE_PERIOD_S,
-        averaging_window_s=window_s,
+        averaging_window_s=found.averaging_window_s,
         gain_uncertainty=GAIN_UNCERTAINTY,
     )
-    blind = None if reads else "this GPU reports neither energy nor power to NVML"
-    return Device(channel, reads, use, limit(nvml, handle), blind)
+    blind = None if found.reads else "this GPU reports neither energy nor power to NVML"
+    return Device(channel, found, use, limit(nvml, handle), blind)
 
 
 def _card(nvml: ModuleType, index: int) -> Card:

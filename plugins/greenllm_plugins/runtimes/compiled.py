@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from greenllm_kernel.compression.compressor import Refusal
 from greenllm_kernel.compression.runtime import Deployed, Runtime, Shape
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from greenllm_kernel.compression.host import Host
+
+
+ROWS_OF_INT8 = 17
+"""What a compiled product of two 8-bit matrices on a GPU has at least (cuBLAS, through ``torch._int_mm``)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,14 @@ class Compiled(Runtime):
                     "Use torchao_int8_weight_only instead of it, or torchscript.",
                 )
             )
+        if device_of(model).type == "cuda" and shape.batch < ROWS_OF_INT8 and _has_int8_products(model):
+            refusals.append(
+                Refusal(
+                    f"8-bit products on a GPU want {ROWS_OF_INT8} rows or more, and decoding has {shape.batch} "
+                    "(the batch)",
+                    "Use torchao_int8_weight_only or torchao_fp8_dynamic, a larger batch, or eager.",
+                )
+            )
         if device_of(model).type == "cpu" and not any(which(name) for name in ("c++", "g++", "clang++", "cl")):
             refusals.append(Refusal("there is no C++ compiler", "Install one (Debian: apt-get install g++)."))
         return refusals
@@ -64,6 +76,16 @@ class Compiled(Runtime):
         from greenllm_plugins.runtimes.in_torch_compiled import InTorchCompiled
 
         return InTorchCompiled.load(folder, shape, self.config.mode)
+
+
+def _has_int8_products(model: nn.Module) -> bool:
+    """Tell whether there are layers that make their inputs 8-bit integers (torchao_int8_dynamic)."""
+    import torch
+
+    weights: list[Any] = list(model.parameters())
+    return any(
+        getattr(weight, "act_quant_kwargs", None) is not None and weight.qdata.dtype is torch.int8 for weight in weights
+    )
 
 
 @hookimpl

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+import tomllib
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -144,15 +145,12 @@ def _session(device: str) -> Any:
     from greenllm_kernel.plugins import Plugins
 
     plugins = Plugins(found=[])
-    meters = ["nvml"] if device == "cuda" else ["cpu_model"]
-    modules = [f"meters.{name}" for name in meters]
-    for room in ("compressors", "runtimes"):
-        paths = sorted((ROOT / "plugins/greenllm_plugins" / room).glob("*.py"))
-        modules += [f"{room}.{path.stem}" for path in paths]
-    for name in modules:
-        module = importlib.import_module(f"greenllm_plugins.{name}")
-        if any(member.startswith("greenllm_") for member in vars(module)):
-            plugins.register(module, name)
+    meters = {"nvml"} if device == "cuda" else {"cpu_model"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name, module in project["entry-points"]["greenllm"].items():
+        room = module.split(".")[1]
+        if room in ("compressors", "runtimes") or name in meters:
+            plugins.register(importlib.import_module(module), name)
     return Session(Configuration(), plugins)
 
 
