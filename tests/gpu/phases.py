@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def idle(bench: Bench) -> dict[str, Any]:
 def sensor(bench: Bench) -> dict[str, Any]:
     """Refresh periods and latencies as our meter sees them, idle and under load, and of single calls of NVML's."""
     seconds = bench.plan.characterize_s
-    data: dict[str, Any] = {"calls_ms": _calls_ms(bench)}
+    data: dict[str, Any] = {"calls_ms": _calls_ms(bench), "samples": _tried(lambda: _samples(bench))}
     data["idle"] = _characterized(bench)
     load = bench.loaded()
     # A wave of an odd period: every refresh shows another power.
@@ -288,22 +289,36 @@ def _calls_ms(bench: Bench) -> dict[str, Any]:
         "total_energy_consumption": lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle),
         "power_usage": lambda: pynvml.nvmlDeviceGetPowerUsage(handle),
         "fields_energy": lambda: pynvml.nvmlDeviceGetFieldValues(handle, [energy]),
+        "fields_instant": lambda: pynvml.nvmlDeviceGetFieldValues(handle, [instant]),
         "fields_energy_and_instant": lambda: pynvml.nvmlDeviceGetFieldValues(handle, [energy, instant]),
     }
     return {name: _timed(call, bench.plan.calls) for name, call in calls.items()}
 
 
 def _timed(call: Callable[[], object], count: int) -> dict[str, Any]:
-    taken_ms = []
+    """Return how long a call takes, and what of it is processor time: a driver may wait or compute."""
+    taken_ms, computed_ms = [], []
     try:
         for _ in range(count):
             time.sleep(0.002)
-            began = time.perf_counter()
+            began, began_cpu = time.perf_counter(), time.thread_time()
             call()
+            computed_ms.append((time.thread_time() - began_cpu) * 1e3)
             taken_ms.append((time.perf_counter() - began) * 1e3)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    return _spread(taken_ms)
+    return {**_spread(taken_ms), "processor_median": statistics.median(computed_ms)}
+
+
+def _samples(bench: Bench) -> dict[str, Any]:
+    """Return what the driver's buffer of power samples holds of an idle card: how many, and how far apart."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    handle = pynvml.nvmlDeviceGetHandleByIndex(bench.card.index)
+    _, samples = pynvml.nvmlDeviceGetSamples(handle, pynvml.NVML_TOTAL_POWER_SAMPLES, 0)
+    apart_ms = [(later.timeStamp - sample.timeStamp) / 1e3 for sample, later in pairwise(samples)]
+    return {"count": len(samples), "apart_ms": _spread(apart_ms) if apart_ms else None}
 
 
 def _tried(ask: Callable[[], Any]) -> dict[str, Any]:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from gpu.truth import NEIGHBOURS
+
+SHOWN_NOISE = 0.1
+"""The noise of folded power, over mean power, is at most this: so many parts of the period are shown as one."""
 
 
 def plot(result: dict[str, Any], path: Path) -> str:
@@ -52,7 +60,12 @@ def _waves(panel: Any, data: dict[str, Any]) -> None:
 def _fold(panel: Any, data: dict[str, Any]) -> None:
     lag = data["lag_s"]
     panel.set_title(f"Power by the counter, folded; rises {1e3 * lag['rise']:.0f} ms after the load")
-    panel.plot([1e3 * phase_s for phase_s in data["fold"]["phase_s"]], data["fold"]["power_w"])
+    phases_s, powers_w = np.array(data["fold"]["phase_s"]), np.array(data["fold"]["power_w"])
+    part_s = data["period_s"] / len(phases_s)
+    noise_w = data["scatter_j"] * math.sqrt(2 / NEIGHBOURS) / part_s
+    parts = math.ceil(len(phases_s) / max(1.0, noise_w / (SHOWN_NOISE * data["mean_power_w"])))
+    shown = [(part.mean(), powers_w[part].mean()) for part in np.array_split(np.arange(len(phases_s)), parts)]
+    panel.plot([1e3 * part_s * (at + 0.5) for at, _ in shown], [power_w for _, power_w in shown])
     panel.set_xlabel("time within the period, ms")
     panel.set_ylabel("W")
     panel.set_ylim(bottom=0)

@@ -25,7 +25,7 @@ def plot(result: dict[str, Any], path: Path) -> str:
     size = (5.5 * len(shapes), 7.5)
     figure, panels = pyplot.subplots(len(PHASES), len(shapes), figsize=size, squeeze=False, layout="constrained")
     packages = ", ".join(f"{name} {version}" for name, version in result["packages"].items())
-    figure.suptitle(f"{result['card']['name']}, {packages}, {result['started_at'][:10]}", fontsize=10)
+    figure.suptitle(f"{result['card']['name']}, {result['started_at'][:10]}\n{packages}", fontsize=9)
     for column, shape in enumerate(shapes):
         for row, phase in enumerate(PHASES):
             _draw(panels[row][column], [cell for cell in found if cell["shape"] == shape], phase)
@@ -36,6 +36,8 @@ def plot(result: dict[str, Any], path: Path) -> str:
 
 
 def _draw(panel: Any, found: list[dict[str, Any]], phase: str) -> None:
+    from matplotlib.ticker import FormatStrFormatter, NullLocator
+
     batches = sorted({cell["batch"] for cell in found})
     for form in dict.fromkeys(cell["form"] for cell in found):
         own = sorted((cell for cell in found if cell["form"] == form), key=lambda cell: int(cell["batch"]))
@@ -51,7 +53,10 @@ def _draw(panel: Any, found: list[dict[str, Any]], phase: str) -> None:
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_xticks(batches, [str(batch) for batch in batches])
-    panel.minorticks_off()
+    panel.xaxis.set_minor_locator(NullLocator())
+    for formatter in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+        formatter(FormatStrFormatter("%.3g"))
+    panel.yaxis.set_tick_params(which="both", labelsize=8)
     panel.set_xlabel("texts side by side")
     panel.set_ylabel("J per token, 95 % interval")
     panel.legend(fontsize=8)
