@@ -41,8 +41,17 @@ MOST_STRIDE = 32.0
 POWER_SHARE = 0.001
 """The share of a core that reading power alone may cost, between the other reads."""
 
+CHEAP = 0.25
+"""Power alone is read where that costs no more than this part of reading everything, for one channel."""
+
+TRIED_AGAIN_S = 60.0
+"""How soon it is tried anew whether that is so, s."""
+
 USE_SOON_S = 0.25
 """How often, after a window opened or closed, a meter is asked whose use it was, s: its figures come late."""
+
+USE_SLACK_NS = 250_000_000
+"""How long asking whose use it was waits for a read that is due anyway, ns."""
 
 SHORTEST_PAUSE_S = 0.0005
 """A reader always yields at least this long, s."""
@@ -67,9 +76,13 @@ class Reader:
         self.fault: str | None = None
         self._meter = meter
         self.limits = Limits(meter, [channel.id for channel in channels])
-        self._attribution = attribution if isinstance(meter, AttributingMeter) else None
+        # A protocol is looked for once: asking each time would cost more than the reading.
+        self._attributing = meter if isinstance(meter, AttributingMeter) else None
+        self._power_meter = meter if isinstance(meter, PowerMeter) else None
+        self._attribution = attribution if self._attributing else None
         self._use_due_ns = self._use_soon_until_ns = 0
         self._power_due_ns = 0
+        self._read_cost_s = 0.0
         self._by_id = {trace.channel.id: trace for trace in self.traces}
         self._schedules = {trace.channel.id: Schedule(trace) for trace in self.traces}
         self._wake = threading.Event()
@@ -184,35 +197,40 @@ class Reader:
         after_ns = time.monotonic_ns()
         self._account(after_ns)
         next_ns = min(next_ns, self._power_due_ns if self._reads_power else next_ns)
-        next_ns = min(next_ns, self._use_due_ns if self._attribution else next_ns)
+        next_ns = min(next_ns, self._use_due_ns + USE_SLACK_NS if self._attribution else next_ns)
         self._wake.wait(min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, (next_ns - after_ns) / 1e9)))
 
     @property
     def _reads_power(self) -> bool:
         """Whether power is read between the other reads: they cost too much to be made often."""
-        return self._stride > 1.0 and self._failures == 0 and isinstance(self._meter, PowerMeter)
+        return self._power_meter is not None and self._stride > 1.0 and self._failures == 0
 
     def _read_power(self) -> None:
         """Read power alone where nothing else has been read for a while."""
         started_ns = time.monotonic_ns()
-        if started_ns < self._power_due_ns or not self._reads_power or not isinstance(self._meter, PowerMeter):
+        if started_ns < self._power_due_ns or not self._reads_power or self._power_meter is None:
             return
         began_s = time.thread_time()
         self._reading_since = started_ns
         try:
-            self._add(self._meter.read_power(list(self._by_id)), started_ns)
+            readings = self._power_meter.read_power(list(self._by_id))
+            is_cheap = (time.thread_time() - began_s) / len(self._by_id) <= CHEAP * self._read_cost_s
+            self._add(readings, started_ns)
         except (Exception, SystemExit) as error:
+            is_cheap = False
             self.fault = f"{self.name} failed: {type(error).__name__}: {error}"
         finally:
             self._reading_since = None
-        spacing_s = max(READ_PERIOD_S, (time.thread_time() - began_s) / POWER_SHARE)
+        spacing_s = max(READ_PERIOD_S, (time.thread_time() - began_s) / POWER_SHARE) if is_cheap else TRIED_AGAIN_S
         self._power_due_ns = started_ns + int(spacing_s * 1e9)
 
     def _read(self, due: list[str]) -> None:
         asleep_before_s = asleep_s()
         self._reading_since = started_ns = time.monotonic_ns()
+        began_s = time.thread_time()
         try:
             readings = self._meter.read(due)
+            self._read_cost_s = (time.thread_time() - began_s) / len(due)
             self._doubt_after_suspension(asleep_before_s)
             self._take(readings, due, started_ns)
             self._failures = 0
@@ -238,7 +256,8 @@ class Reader:
                 self._by_id[key].lose(f"{self.name} gave no reading", now_ns)
                 faults[f"{self._by_id[key].channel.label}: {self.name} gave no reading"] = None
             self._schedules[key].was_read(read.get(key, now_ns))
-        self._power_due_ns = started_ns + int(READ_PERIOD_S * 1e9)
+        if len(due) == len(self._by_id):
+            self._power_due_ns = max(self._power_due_ns, started_ns + int(READ_PERIOD_S * 1e9))
         self.fault = "; ".join(faults) or None
 
     def _add(self, readings: object, started_ns: int) -> tuple[dict[str, int], dict[str, None]]:
@@ -261,13 +280,13 @@ class Reader:
     def _ask_whose_use(self) -> None:
         """Now and then have the meter say whose the use of its devices is."""
         now_ns = time.monotonic_ns()
-        if self._attribution is None or now_ns < self._use_due_ns or not isinstance(self._meter, AttributingMeter):
+        if self._attribution is None or self._attributing is None or now_ns < self._use_due_ns:
             return
         every_s = USE_SOON_S if now_ns < self._use_soon_until_ns else LOOK_EVERY_S
         self._use_due_ns = now_ns + int(every_s * 1e9)
         self._reading_since = now_ns
         try:
-            usages = self._meter.usage(list(self._by_id), self._attribution.process_ids)
+            usages = self._attributing.usage(list(self._by_id), self._attribution.process_ids)
         except (Exception, SystemExit) as error:
             fault = f"{self.name} failed to tell whose use it is: {type(error).__name__}: {error}"
             usages = [Usage(key, math.nan, math.nan, now_ns, fault) for key in self._by_id]

@@ -197,7 +197,8 @@ def test_a_reset_is_counted_and_what_follows_still_serves() -> None:
 
 
 def test_faults_are_counted_and_told() -> None:
-    seen = found(Constant(100.0), channel(0.02), gaps_s=[(0.4, 0.7)])
+    # Long enough that late reads at the ends, on a busy machine, are a small part of it.
+    seen = found(Constant(100.0), channel(0.02), 3.0, gaps_s=[(1.2, 2.1)])
     assert 0.1 < seen.faults / (2 * seen.reads) < 0.6
     assert seen.fault is not None
     assert seen.mean_power_w == pytest.approx(100.0, rel=0.03)
