@@ -26,7 +26,7 @@ LEARN_AT_ONCE = 2
 """Channels whose ticks are learnt at a time: in a busy interpreter each read takes milliseconds, and a round of many
 would leave brackets as wide as a tick."""
 
-CPU_SHARE = 0.005
+CPU_SHARE = 0.004
 """The share of a core one meter's reading should stay below; above it, it reads less often."""
 
 MOST_SAVED_S = 0.03
@@ -49,6 +49,9 @@ TRIED_AGAIN_S = 60.0
 
 USE_SOON_S = 0.25
 """How often, after a window opened or closed, a meter is asked whose use it was, s: its figures come late."""
+
+USE_SHARE = 0.001
+"""The share of a core that asking whose use it was may cost, but soon after a window opened or closed."""
 
 USE_SLACK_NS = 250_000_000
 """How long asking whose use it was waits for a read that is due anyway, ns."""
@@ -282,8 +285,7 @@ class Reader:
         now_ns = time.monotonic_ns()
         if self._attribution is None or self._attributing is None or now_ns < self._use_due_ns:
             return
-        every_s = USE_SOON_S if now_ns < self._use_soon_until_ns else LOOK_EVERY_S
-        self._use_due_ns = now_ns + int(every_s * 1e9)
+        began_s = time.thread_time()
         self._reading_since = now_ns
         try:
             usages = self._attributing.usage(list(self._by_id), self._attribution.process_ids)
@@ -292,6 +294,8 @@ class Reader:
             usages = [Usage(key, math.nan, math.nan, now_ns, fault) for key in self._by_id]
         finally:
             self._reading_since = None
+        rarely_s = max(LOOK_EVERY_S, (time.thread_time() - began_s) / USE_SHARE)
+        self._use_due_ns = now_ns + int((USE_SOON_S if now_ns < self._use_soon_until_ns else rarely_s) * 1e9)
         given = usages if isinstance(usages, (list, tuple)) else ()
         self._attribution.take(usage for usage in given if isinstance(usage, Usage) and usage.channel_id in self._by_id)
 
