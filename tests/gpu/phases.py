@@ -11,12 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gpu.calls import calls_ms, power_samples, spread
 from gpu.card import Card
 from gpu.load import Load, SimulatedLoad, Wave
 from gpu.plan import Plan
@@ -26,7 +26,7 @@ from gpu.windows import judged, measure_windows
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.metering.characterization.agreement import agreement
 from greenllm_kernel.metering.characterization.characterize import Polling
-from greenllm_kernel.metering.characterization.refresh import quantile, refresh, refreshed
+from greenllm_kernel.metering.characterization.refresh import refresh, refreshed
 from greenllm_kernel.metering.meter import AttributingMeter, Channel, Meter, UnusableMeter
 
 COST = Path(__file__).with_name("window_cost.py")
@@ -92,7 +92,10 @@ def idle(bench: Bench) -> dict[str, Any]:
 def sensor(bench: Bench) -> dict[str, Any]:
     """Refresh periods and latencies as our meter sees them, idle and under load, and of single calls of NVML's."""
     seconds = bench.plan.characterize_s
-    data: dict[str, Any] = {"calls_ms": _calls_ms(bench), "samples": _tried(lambda: _samples(bench))}
+    data: dict[str, Any] = {
+        "calls_ms": calls_ms(bench.card.index, bench.plan.calls),
+        "samples": _tried(lambda: power_samples(bench.card.index)),
+    }
     data["idle"] = _characterized(bench)
     load = bench.loaded()
     # A wave of an odd period: every refresh shows another power.
@@ -108,7 +111,7 @@ def sensor(bench: Bench) -> dict[str, Any]:
         data["recorded"][column] = asdict(found)
         if found.period_s is not None:
             bench.periods_s[column] = found.period_s
-    data["recorder_call_ms"] = _spread((under_load.after_ns - under_load.before_ns) / 1e6)
+    data["recorder_call_ms"] = spread((under_load.after_ns - under_load.before_ns) / 1e6)
     return data
 
 
@@ -197,7 +200,7 @@ def overhead(bench: Bench) -> dict[str, Any]:
         if done.returncode != 0:
             rows[way] = {"error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "it failed"}
         else:
-            rows[way] = _spread(json.loads(done.stdout.splitlines()[-1]))
+            rows[way] = spread(json.loads(done.stdout.splitlines()[-1]))
     return {"window_ms": rows}
 
 
@@ -278,49 +281,6 @@ def _characterized(bench: Bench) -> dict[str, Any]:
     return asdict(found)
 
 
-def _calls_ms(bench: Bench) -> dict[str, Any]:
-    """Return how long single calls take, ms: one after the other, with a short rest."""
-    import pynvml
-
-    pynvml.nvmlInit()
-    handle = pynvml.nvmlDeviceGetHandleByIndex(bench.card.index)
-    energy, instant = pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, pynvml.NVML_FI_DEV_POWER_INSTANT
-    calls: dict[str, Callable[[], object]] = {
-        "total_energy_consumption": lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle),
-        "power_usage": lambda: pynvml.nvmlDeviceGetPowerUsage(handle),
-        "fields_energy": lambda: pynvml.nvmlDeviceGetFieldValues(handle, [energy]),
-        "fields_instant": lambda: pynvml.nvmlDeviceGetFieldValues(handle, [instant]),
-        "fields_energy_and_instant": lambda: pynvml.nvmlDeviceGetFieldValues(handle, [energy, instant]),
-    }
-    return {name: _timed(call, bench.plan.calls) for name, call in calls.items()}
-
-
-def _timed(call: Callable[[], object], count: int) -> dict[str, Any]:
-    """Return how long a call takes, and what of it is processor time: a driver may wait or compute."""
-    taken_ms, computed_ms = [], []
-    try:
-        for _ in range(count):
-            time.sleep(0.002)
-            began, began_cpu = time.perf_counter(), time.thread_time()
-            call()
-            computed_ms.append((time.thread_time() - began_cpu) * 1e3)
-            taken_ms.append((time.perf_counter() - began) * 1e3)
-    except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"}
-    return {**_spread(taken_ms), "processor_median": statistics.median(computed_ms)}
-
-
-def _samples(bench: Bench) -> dict[str, Any]:
-    """Return what the driver's buffer of power samples holds of an idle card: how many, and how far apart."""
-    import pynvml
-
-    pynvml.nvmlInit()
-    handle = pynvml.nvmlDeviceGetHandleByIndex(bench.card.index)
-    _, samples = pynvml.nvmlDeviceGetSamples(handle, pynvml.NVML_TOTAL_POWER_SAMPLES, 0)
-    apart_ms = [(later.timeStamp - sample.timeStamp) / 1e3 for sample, later in pairwise(samples)]
-    return {"count": len(samples), "apart_ms": _spread(apart_ms) if apart_ms else None}
-
-
 def _tried(ask: Callable[[], Any]) -> dict[str, Any]:
     try:
         return {"value": ask()}
@@ -342,11 +302,6 @@ def _mean_w(counts: list[tuple[float, float]]) -> float | None:
     """Return the mean power between the first and the last refresh of the counter, W."""
     steps = refreshed(counts)
     return (steps[-1][1] - steps[0][1]) / (steps[-1][0] - steps[0][0]) * 1e9 if len(steps) > 1 else None
-
-
-def _spread(values: Any) -> dict[str, Any]:
-    found = [float(value) for value in values]
-    return {"median": statistics.median(found), "p95": quantile(found, 0.95), "max": max(found), "count": len(found)}
 
 
 def _lags_s(folded: Folded, wave: Wave) -> tuple[float, float]:

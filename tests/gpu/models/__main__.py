@@ -126,14 +126,9 @@ def _found(result: dict[str, Any]) -> dict[str, Any]:
 def _expected_s(entry: Entry, plan: Plan, result: dict[str, Any]) -> float:
     """Return what an entry is likely to take: as long as the longest of its shape so far, of its form where one is."""
     shape, form = ("study", "study") if isinstance(entry, Study) else (entry.shape, entry.form)
-    taken = [
-        (found.get("form", "study") == form, found["took_s"])
-        for found in _found(result).values()
-        if found.get("shape", "study") == shape and "took_s" in found
-    ]
-    return max(
-        (took_s for is_own, took_s in taken if is_own), default=max(taken, default=(False, plan.expected_s[shape]))[1]
-    )
+    taken = [one for one in _found(result).values() if one.get("shape", "study") == shape and "took_s" in one]
+    own = [one for one in taken if one.get("form", "study") == form]
+    return max((one["took_s"] for one in own or taken), default=plan.expected_s[shape])
 
 
 def _plan(chosen: argparse.Namespace) -> Plan:
