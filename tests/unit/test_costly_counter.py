@@ -85,7 +85,15 @@ def test_without_cheap_power_the_counter_is_read_no_oftener(start):
     counted = meter.counted
     cpu_s = read_for(session, 6.0)
     assert meter.counted - counted > 0
-    assert cpu_s < 6.0 * CPU_SHARE * 5  # learning the ticks anew is in it
+    assert cpu_s < 6.0 * CPU_SHARE * 5  # what the reads at its beginning cost is in it
+
+
+def test_however_seldom_it_is_read_its_ticks_stay_known(start):
+    session, _ = start(Costly([gpu(Constant(75.0), "gpu:0")]))
+    read_for(session, 12.0)
+    clock = session.sampler.traces[0].clock
+    assert clock.is_locked
+    assert clock.next_tick(time.monotonic_ns()) is not None
 
 
 def test_power_that_cannot_be_read_leaves_the_counter_alone(start):

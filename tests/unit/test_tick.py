@@ -98,6 +98,49 @@ def test_a_shift_of_phase_unlocks_it():
     assert not clock.is_locked
 
 
+def foretold(clock: TickClock, at_ms: float) -> tuple[float, float]:
+    found = clock.next_tick(at_ms * MS)
+    assert found is not None
+    return found[0] / MS, found[1] / MS
+
+
+def test_a_tick_that_comes_later_than_a_read_beside_it_is_known_more_closely():
+    clock = TickClock(100 * MS)
+    fed(clock, 100.0, 37.0, 30, 12.0)
+    instant, half = foretold(clock, 3180.0)
+    passed = instant - half / 2
+    clock.pass_over((instant - 50) * MS, passed * MS)
+    assert foretold(clock, 3180.0) == (instant, half)  # it may have stood still
+    assert clock.resume(passed * MS)
+    later, narrower = foretold(clock, 3180.0)
+    assert narrower == pytest.approx(0.75 * half)
+    assert later - narrower == pytest.approx(passed)
+    assert later + narrower == pytest.approx(instant + half)
+
+
+def test_a_tick_passed_over_and_then_bracketed_is_one_tick():
+    clock = TickClock(100 * MS)
+    fed(clock, 100.0, 37.0, 30, 12.0)
+    instant, half = foretold(clock, 3180.0)
+    passed, seen = instant - half / 2, instant + half / 4
+    clock.pass_over((instant - 50) * MS, passed * MS)
+    clock.observe(passed * MS, seen * MS)
+    assert clock.is_locked
+    found, narrower = clock.last_tick((instant + 50) * MS) or (0.0, 0.0)
+    assert (found - narrower, found + narrower) == pytest.approx((passed * MS, seen * MS))
+
+
+@pytest.mark.parametrize("passed_ms", [(-50.0, -20.0), (-50.0, 30.0), (0.5, 1.0)], ids=["before", "after", "within"])
+def test_reads_that_do_not_tell_on_which_side_of_them_a_tick_lies_narrow_nothing(passed_ms):
+    clock = TickClock(100 * MS)
+    fed(clock, 100.0, 37.0, 30, 12.0)
+    instant, half = foretold(clock, 3180.0)
+    after, until = ((instant + ms) * MS for ms in passed_ms)
+    clock.pass_over(after, until)
+    assert not clock.resume(until)
+    assert foretold(clock, 3180.0) == (instant, half)
+
+
 def test_close_to_a_tick_it_does_not_say_on_which_side():
     clock = TickClock(100 * MS)
     fed(clock, 100.0, 37.0, 30, 6.0)

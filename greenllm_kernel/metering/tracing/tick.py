@@ -3,8 +3,10 @@
 A reading of a counter says what it was at its last refresh (its tick). Two reads with a change between them
 bracket a tick. Counting the ticks between a first and a last bracket bounds the period; from then on brackets
 narrow one another: the clock keeps an interval for the latest tick and one for the period, and intersects them
-with each new bracket. A bracket that misses the interval by little shows how much the ticks jitter; one that
-misses it by much shows that the refreshing has changed, and the clock starts anew.
+with each new bracket. Where a read just after a tick was foretold shows no change, and the next one does, the tick
+came later than the former: this narrows its interval from the other side. A bracket that misses the interval by
+little shows how much the ticks jitter; one that misses it by much shows that the refreshing has changed, and the
+clock starts anew.
 """
 
 from __future__ import annotations
@@ -64,6 +66,7 @@ class TickClock:
         self._brackets: deque[tuple[float, float]] = deque(maxlen=6)
         self._changes_in_a_row = 0
         self._last_until_ns = 0.0
+        self._passed: tuple[float, float] | None = None
         self.is_fast = False
         """Whether it is refreshed so often that its ticks are not followed one by one."""
 
@@ -89,6 +92,24 @@ class TickClock:
         if after_ns != self._last_until_ns:
             self._brackets.clear()
         self._last_until_ns = until_ns
+        self._passed = (after_ns, until_ns)
+
+    def resume(self, after_ns: float) -> bool:
+        """Take in that ticks, one or more, came after ``after_ns``.
+
+        Returns:
+            Whether the latest tick known is one of them: it was foretold for about ``after_ns``, and is late.
+        """
+        # Only now is it certain: a counter that stood still for a while passes over ticks too.
+        passed, self._passed = self._passed, None
+        predicted = self._predicted(after_ns)
+        if passed is None or passed[1] != after_ns or not self.is_locked or predicted is None or predicted[2] < 1:
+            return False
+        instant, half, count = predicted
+        if not passed[0] < instant - half < after_ns < instant + half:
+            return False
+        self._settle(after_ns, instant + half, count)
+        return True
 
     def observe(self, after_ns: float, until_ns: float) -> tuple[float, float]:
         """Take in that a tick came after ``after_ns`` and not later than ``until_ns``.
@@ -99,8 +120,9 @@ class TickClock:
         low, high = float(after_ns), float(until_ns)
         if not self.is_locked:
             self._learn(low, high)
+        least = 0 if self.resume(low) else 1
         predicted = self._predicted((low + high) / 2)
-        if predicted is None or predicted[2] < 1:
+        if predicted is None or predicted[2] < least:
             self._begin_at(low, high)
             return (low + high) / 2, (high - low) / 2
         instant, half, count = predicted
@@ -113,12 +135,9 @@ class TickClock:
             self._loosen(missed_ns)
             half += 2 * missed_ns
         low, high = max(low, instant - half), min(high, instant + half)
-        self._anchor_count += count
         self._confirmations += 1
         self._jitter_ns = max(float(JITTER_NS), 0.995 * self._jitter_ns)
-        self._tick_ns, self._half_ns = (low + high) / 2, max((high - low) / 2, self._jitter_ns)
-        self._learn_period(self._tick_ns, self._half_ns)
-        return self._tick_ns, self._half_ns
+        return self._settle(low, high, count)
 
     def last_tick(self, at_ns: float) -> tuple[float, float] | None:
         """Return the latest tick not later than ``at_ns`` and its half-width, or None where that cannot be told."""
@@ -149,6 +168,13 @@ class TickClock:
         if half > self.period_ns / 2:
             return None
         return self._tick_ns + count * self.period_ns, half, count
+
+    def _settle(self, low: float, high: float, count: int) -> tuple[float, float]:
+        """Know that the tick so many after the latest one known lies between two instants."""
+        self._anchor_count += count
+        self._tick_ns, self._half_ns = (low + high) / 2, max((high - low) / 2, self._jitter_ns)
+        self._learn_period(self._tick_ns, self._half_ns)
+        return self._tick_ns, self._half_ns
 
     def _begin_at(self, low: float, high: float) -> None:
         """Start a new course of ticks at a bracket, with the period as far as it is known."""
