@@ -81,6 +81,39 @@ describe('the table of cells', () => {
     expect(names()[0]).toBe('step 0');
   });
 
+  it('sorts by changing the texts of the rows in the page; a row that is scrolled keeps its own', async () => {
+    await draw(table(manyCells(2000)));
+    const rows = () => [...host.querySelectorAll('.greenllm-Cell')];
+    const before = rows();
+    click('Most energy first');
+    expect(rows()).toEqual(before);
+    expect(rows()[0]).toBe(before[0]);
+    expect(names()[0]).not.toBe('step 0');
+    const third = rows()[2];
+    const name = names()[2];
+    act(() => {
+      for (const region of host.querySelectorAll('.greenllm-Rows')) {
+        region.scrollTop = 46 * 5;
+        region.dispatchEvent(new Event('scroll'));
+      }
+    });
+    expect(names()[1]).toBe(name);
+    expect(rows()[1]).toBe(third);
+  });
+
+  it('begins at the top where it is sorted while it is scrolled', async () => {
+    await draw(table(manyCells(2000)));
+    act(() => {
+      for (const region of host.querySelectorAll('.greenllm-Rows')) {
+        region.scrollTop = 46 * 1000;
+        region.dispatchEvent(new Event('scroll'));
+      }
+    });
+    click('Most energy first');
+    expect(host.querySelector('.greenllm-Rows')?.scrollTop).toBe(0);
+    expect(host.querySelector('.greenllm-Cell')?.getAttribute('aria-rowindex')).toBe('2');
+  });
+
   it('is one stop of the tab key; arrow keys lead from cell to cell, out of view too', async () => {
     await draw(table(manyCells(2000)));
     const stops = () => [...host.querySelectorAll('.greenllm-Cell button[tabindex="0"]')];

@@ -66,6 +66,11 @@ function feed(session: EnergySession, from_s: number, to_s: number): void {
   }
 }
 
+function chartsOf(session: EnergySession, drawn = session.pictureRevision): React.JSX.Element {
+  const { pictureRevision } = session;
+  return <Charts session={session} powerRevision={pictureRevision} emissionsRevision={drawn} />;
+}
+
 function press(key: string): void {
   act(() => {
     const event = new KeyboardEvent('keydown', { key, bubbles: true });
@@ -77,23 +82,37 @@ const span = () => [drawn.charts[0]?.x.min, drawn.charts[0]?.x.max];
 const stateText = () => host.querySelector('.greenllm-ChartTools-state')?.textContent;
 
 describe('the charts', () => {
+  it('of power and of emissions are each drawn at their own turn', async () => {
+    const session = sessionOf();
+    feed(session, 0, 100);
+    await draw(chartsOf(session));
+    const pictures = () => drawn.charts.map(chart => chart.pictures);
+    const before = session.pictureRevision;
+    feed(session, 100, 102);
+    await draw(chartsOf(session, before));
+    expect(pictures()).toEqual([1, 0]);
+    await draw(chartsOf(session));
+    expect(pictures()).toEqual([1, 1]);
+    expect(drawn.charts.map(chart => chart.x.max)).toEqual([101.75, 101.75]);
+  });
+
   it('give uPlot the history’s own columns', async () => {
     const session = sessionOf();
     feed(session, 0, 100);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     expect(drawn.charts[0]?.data[1]?.buffer).toBe(session.history.recent.total_w.buffer);
   });
 
   it('follow the present until they are paused, and again when resumed', async () => {
     const session = sessionOf();
     feed(session, 0, 100);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     feed(session, 100, 110);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     expect(span()).toEqual([49.75, 109.75]);
     click('Pause');
     feed(session, 110, 130);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     expect(span()).toEqual([49.75, 109.75]);
     expect(stateText()).toMatch(/Paused at \d\d:\d\d:\d\d; measuring goes on\./);
     click('Resume');
@@ -104,9 +123,9 @@ describe('the charts', () => {
   it('zoom and move by keys, and show all again', async () => {
     const session = sessionOf();
     feed(session, 0, 200);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     feed(session, 200, 200.5);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     press('+');
     expect(span()[0]).toBeGreaterThan(140.25);
     expect(stateText()).toContain('Zoomed');
@@ -124,10 +143,7 @@ describe('the charts', () => {
     const session = sessionOf(channel(), channel({ id: 'cpu', component: 'cpu' }));
     number = 1;
     session.accept(power({ seq: 1, at_ms: 1000, power_w: { 'gpu:0': 300, cpu: 50 } }));
-    await draw(
-      <Charts session={session} revision={session.pictureRevision} />,
-      environment({ chart: 'stacked' })
-    );
+    await draw(chartsOf(session), environment({ chart: 'stacked' }));
     expect(button('Stacked').getAttribute('aria-pressed')).toBe('true');
     expect(drawn.charts.map(({ data }) => data.map(column => column[0]))).toContainEqual([
       1, 300, 350
@@ -145,7 +161,7 @@ describe('the charts', () => {
     const session = sessionOf(channel(), channel({ id: 'cpu', component: 'cpu', label: HOSTILE }));
     feed(session, 0, 30);
     feed(session, 40, 70);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     const hidden = host.querySelectorAll('.greenllm-Heard table');
     expect(hidden).toHaveLength(2);
     click('Table');
@@ -168,16 +184,16 @@ describe('the charts', () => {
   it('do not change a table under the reader with each message', async () => {
     const session = sessionOf();
     feed(session, 0, 101);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     const text = () => host.querySelector('.greenllm-Heard table tbody')?.textContent;
     const before = text();
     for (let at_s = 101; at_s < 109; at_s++) {
       feed(session, at_s, at_s + 1);
-      await draw(<Charts session={session} revision={session.pictureRevision} />);
+      await draw(chartsOf(session));
     }
     expect(text()).toBe(before);
     feed(session, 109, 111);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     expect(text()).not.toBe(before);
   });
 
@@ -186,14 +202,14 @@ describe('the charts', () => {
     feed(session, 0, 20);
     const run = { run_id: 'a', started_at_ms: 1000, ended_at_ms: null };
     session.accept(cell({ seq: 1, at_ms: 19_000, ...run }));
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     const made = vi.spyOn(session.history, 'tableFor');
     session.accept(cell({ seq: 2, at_ms: 20_000, energy_j: 800, ...run }));
     session.accept(hello({ seq: 3, at_ms: 20_500 }));
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     expect(made).not.toHaveBeenCalled();
     session.accept(cell({ seq: 4, status: 'ok', ...run, ended_at_ms: 20_000 }));
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     expect(made).toHaveBeenCalled();
   });
 
@@ -204,7 +220,7 @@ describe('the charts', () => {
       const before = drawn.charts.map(({ pictures }) => pictures);
       for (let at_s = from_s; at_s < from_s + 10; at_s += 0.25) {
         feed(session, at_s, at_s + 0.25);
-        await draw(<Charts session={session} revision={session.pictureRevision} />);
+        await draw(chartsOf(session));
       }
       return drawn.charts.map(({ pictures }, index) => pictures - (before[index] ?? 0));
     };
@@ -228,7 +244,7 @@ describe('the charts', () => {
       [5, 10]
     ] as const) {
       feed(session, from_s, to_s);
-      await draw(<Charts session={session} revision={session.pictureRevision} />);
+      await draw(chartsOf(session));
       widths.push(host.querySelector<HTMLElement>('.greenllm-Band')?.style.width);
     }
     expect(widths).toEqual(['18.8%', '43.8%']);
@@ -239,7 +255,7 @@ describe('the charts', () => {
     feed(session, 0, 100);
     const run = { run_id: 'a', started_at_ms: 60_000, ended_at_ms: 70_000 };
     session.accept(cell({ seq: 1, status: 'ok', ...run }));
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     const look = () => {
       const band = host.querySelector<HTMLElement>('.greenllm-Band');
       const { left = '', width = '' } = band?.style ?? {};
@@ -250,7 +266,7 @@ describe('the charts', () => {
     expect(before.width).toBe('16.7%');
     expect(parseFloat(before.left) + before.shift).toBeCloseTo((100 * (60 - 39.75)) / 60, 1);
     feed(session, 100, 110);
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     expect(look()).toEqual({
       ...before,
       shift: expect.closeTo(before.shift - 100 / 6, 5) as number
@@ -261,7 +277,7 @@ describe('the charts', () => {
     const session = sessionOf();
     feed(session, 0, 101);
     const look = async () => {
-      await draw(<Charts session={session} revision={session.pictureRevision} />);
+      await draw(chartsOf(session));
       const chart = host.querySelector('[role="application"]');
       const ids = chart?.getAttribute('aria-describedby')?.split(' ') ?? [];
       const texts = ids.map(id => document.getElementById(id)?.textContent);
@@ -302,7 +318,7 @@ describe('the charts', () => {
       })
     ];
     runs.forEach(run => session.accept(run));
-    await draw(<Charts session={session} revision={session.pictureRevision} />);
+    await draw(chartsOf(session));
     const bands = [...host.querySelectorAll<HTMLButtonElement>('.greenllm-Band')];
     expect(bands.map(band => band.textContent)).toEqual([HOSTILE, '[2] now']);
     expect(bands[1]?.getAttribute('aria-label')).toContain('running since');

@@ -57,7 +57,12 @@ function draw(
   value: Environment
 ): void {
   const parts = [
-    React.createElement(Charts, { key: 'charts', session, revision: session.pictureRevision }),
+    React.createElement(Charts, {
+      key: 'charts',
+      session,
+      powerRevision: session.pictureRevision,
+      emissionsRevision: session.pictureRevision
+    }),
     React.createElement(ChannelList, { key: 'channels', channels: CHANNELS, power: session.power })
   ];
   flushSync(() => root.render(React.createElement(EnvironmentProvider, { value }, parts)));

@@ -365,6 +365,20 @@ def test_a_board_is_believed_only_if_it_shows_what_it_contains(
     assert ("platform:psys" in found) == (inside["cpu:package-0"] is not None)
 
 
+def test_a_board_alone_is_believed_where_it_moves(tmp_path: Path) -> None:
+    tree = build(tmp_path, {"intel-rapl:1": "psys"})
+
+    with tree.drawing({"intel-rapl:1": 30.0}):
+        assert insides(opened(tree)) == {"platform:psys": None}
+
+
+def test_a_board_alone_that_stands_still_is_no_meter(tmp_path: Path) -> None:
+    refused = open_rapl(build(tmp_path, {"intel-rapl:1": "psys"}).root, INTEL)
+
+    assert isinstance(refused, UnusableMeter)
+    assert "stands still" in refused.reason and "virtual machine" in refused.remedy
+
+
 def test_a_board_that_cannot_be_read_contains_nothing(tmp_path: Path) -> None:
     tree = build(tmp_path, LAPTOP)
     (tree.zones["intel-rapl:1"] / "energy_uj").unlink()

@@ -107,6 +107,15 @@ def test_a_board_is_believed_only_if_it_shows_what_it_contains(
     assert (found["cpu:package-0:core"], found["cpu:package-0:uncore"]) == ("cpu:package-0", "cpu:package-0")
 
 
+def test_a_board_alone_that_stands_still_is_no_meter(tmp_path: Path) -> None:
+    unit = build(tmp_path, {0: 0}, ("energy-psys",))
+    unit.show_j("energy-psys", 0, 7.0, 7.0)
+
+    found = refused(unit)
+
+    assert "stands still" in found.reason and "virtual machine" in found.remedy
+
+
 def test_a_counter_whose_cpu_is_switched_off_gives_a_fault_and_leaves_the_others_alone(tmp_path: Path) -> None:
     unit = build(tmp_path, {0: 0, 18: 1}, SERVER)
     meter = opened(unit)

@@ -82,12 +82,13 @@ export const CellTable = React.memo(function CellTable(props: CellTableProps) {
           kept={activeIndex}
           onKeyDown={onKeyDown}
           names={<SortableNames sorting={sorting} onSort={setSorting} />}
-          row={(index, top_px) => {
+          idAt={index => ids[index] ?? ''}
+          row={(index, top_px, key) => {
             const cell = cells.get(ids[index] ?? '');
             return (
               cell && (
                 <CellRow
-                  key={cell.cell_id}
+                  key={key}
                   cell={cell}
                   index={index}
                   top_px={top_px}

@@ -6,7 +6,7 @@ import { formatEmissions, formatMassTick, formatPower } from '../quantities';
 import type { EnergySession } from '../session';
 import { BandLanes, seenOf, type Band } from './band-lanes';
 import { Bands, bandText } from './bands';
-import { useGrabbed, usePreferred, useWidth } from './chart-hooks';
+import { useAtChange, useGrabbed, usePreferred, useWidth } from './chart-hooks';
 import { powerColumns, powerSummary, readingAt, rowNear } from './chart-readings';
 import { ChartSummary, ChartTable, TABLE_POINTS } from './chart-table';
 import { ChartTools } from './chart-tools';
@@ -26,12 +26,15 @@ const VISIBLE_PX = 0.5;
 
 export interface ChartsProps {
   session: EnergySession;
-  /** The session's `pictureRevision`: the session stays the same object. */
-  revision: string;
+  /** The session's `pictureRevision` which the chart of power is to show: the session stays the same object. */
+  powerRevision: string;
+  /** The same for the chart of emissions. */
+  emissionsRevision: string;
 }
 
 /** Drawn again only when there is something new to draw, not with every message. */
-export const Charts = React.memo(function Charts({ session }: ChartsProps) {
+export const Charts = React.memo(function Charts(props: ChartsProps) {
+  const { session, powerRevision, emissionsRevision } = props;
   const { trans, theme, preferences } = useEnvironment();
   const [view, onView] = React.useReducer(changedView, FIRST_VIEW);
   const [isStacked, setStacked] = usePreferred(preferences.chart === 'stacked');
@@ -51,6 +54,8 @@ export const Charts = React.memo(function Charts({ session }: ChartsProps) {
   };
 
   const { history } = session;
+  const power_s = useAtChange(powerRevision, history.last_s);
+  const emissions_s = useAtChange(emissionsRevision, history.last_s);
   if (history.isEmpty) {
     return null;
   }
@@ -69,11 +74,11 @@ export const Charts = React.memo(function Charts({ session }: ChartsProps) {
   const row = hover_s === null ? null : rowNear(table, hover_s);
   const isFollowing = view.zoom === null && view.held === null && grabbed === null;
   /** Changes once the picture has moved by what can be seen, or by that time if it is longer. */
-  const versionFor = (least_s: number) => {
+  const versionFor = (revision: string, now_s: number, least_s: number) => {
     const step_s = Math.max(least_s, ((span[1] - span[0]) / plot_px) * VISIBLE_PX);
-    const moved = isFollowing ? [view.range, Math.floor(history.last_s / step_s)] : span;
+    const moved = isFollowing ? [view.range, Math.floor(now_s / step_s)] : span;
     const isStill = view.held !== null || grabbed !== null;
-    const news = isStill ? 'still' : isFollowing ? history.pastRevision : history.revision;
+    const news = isStill ? 'still' : isFollowing ? history.pastRevision : revision;
     return [...moved, news, width, table.spacing_s, isStacked, marking?.run.run_id].join();
   };
   const tableVersion = [view.range, view.held, view.zoom, channels.length].join();
@@ -123,7 +128,7 @@ export const Charts = React.memo(function Charts({ session }: ChartsProps) {
           <TimeChart
             {...shared}
             {...picture}
-            version={versionFor(0)}
+            version={versionFor(powerRevision, power_s, 0)}
             name={power}
             describedBy={`${ids.power} ${ids.keys}`}
             height={POWER_HEIGHT_PX}
@@ -164,7 +169,7 @@ export const Charts = React.memo(function Charts({ session }: ChartsProps) {
             {...emissionsPicture(table, span, view.range === 'session' && view.zoom === null)}
             name={emissions}
             describedBy={`${ids.emissions} ${ids.keys}`}
-            version={versionFor(EMISSIONS_EVERY_S)}
+            version={versionFor(emissionsRevision, emissions_s, EMISSIONS_EVERY_S)}
             height={EMISSIONS_HEIGHT_PX}
             formatTick={formatMassTick}
           />

@@ -85,7 +85,7 @@ function Ledger(): React.JSX.Element | null {
 }
 
 /** What is drawn with one message, what with the next, and what with the one after. */
-const TURNS = [['picture'], ['power'], ['cells']] as const;
+const TURNS = [['powerChart'], ['power'], ['emissionsChart', 'cells']] as const;
 /** Who has the panel drawn no more often than this has all of it drawn each time, ms. */
 const TOGETHER_MS = 500;
 
@@ -104,7 +104,8 @@ function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
   const hasChannels = hello !== null && hello.channels.length > 0;
   const drawn = useTurns(
     {
-      picture: session.pictureRevision,
+      powerChart: session.pictureRevision,
+      emissionsChart: session.pictureRevision,
       power: state === 'live' ? power : null,
       cells: session.cellsRevision
     },
@@ -133,7 +134,11 @@ function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
       )}
       {(hasChannels || power !== null) && (
         <section aria-label={trans.__('Power and emissions over time')}>
-          <Charts session={session} revision={drawn.picture} />
+          <Charts
+            session={session}
+            powerRevision={drawn.powerChart}
+            emissionsRevision={drawn.emissionsChart}
+          />
           {hello && <ChannelList channels={hello.channels} power={drawn.power} />}
         </section>
       )}

@@ -10,8 +10,10 @@ export interface RowsProps {
   names: React.ReactNode;
   /** A row that stays in the page also out of view, since it has the focus; -1: none. */
   kept: number;
-  /** Draw the row of that index at that distance from the top, px. */
-  row: (index: number, top_px: number) => React.ReactNode;
+  /** What the row of that index is of. */
+  idAt: (index: number) => string;
+  /** Draw the row of that index at that distance from the top, px; the key is React's. */
+  row: (index: number, top_px: number, key: number) => React.ReactNode;
   /** Changes when the rows come in another order: the region then goes back to the top. */
   order: string;
   onKeyDown?: (event: React.KeyboardEvent) => void;
@@ -23,25 +25,34 @@ const GUESS = { row_px: 46, region_px: 560 };
 const BEYOND = 4;
 
 export function Rows(props: RowsProps): React.JSX.Element {
-  const { count, names, kept, row, order, onKeyDown } = props;
+  const { count, names, kept, idAt, row, order, onKeyDown } = props;
   const region = React.useRef<HTMLDivElement>(null);
   const ruler = React.useRef<HTMLDivElement>(null);
-  const [top_px, setTop] = React.useState(0);
+  // How far one has scrolled belongs to an order: rows that are about to go out of view are not drawn in another first.
+  const [scrolled, setScrolled] = React.useState({ order, top_px: 0 });
+  const top_px = scrolled.order === order ? scrolled.top_px : 0;
   const { row_px, region_px } = useSizes(region, ruler);
   React.useLayoutEffect(() => {
     if (region.current) {
       region.current.scrollTop = 0;
     }
-    setTop(0);
   }, [order]);
   const indices = indicesInView(count, Math.floor(top_px / row_px), region_px / row_px, kept);
+  const keys = useKeys(indices.map(idAt), order);
   return (
     <div
       className="greenllm-Rows"
       ref={region}
       role="presentation"
       // To whole rows: in between nothing has to be drawn.
-      onScroll={event => setTop(Math.floor(event.currentTarget.scrollTop / row_px) * row_px)}
+      onScroll={event => {
+        const first = Math.floor(event.currentTarget.scrollTop / row_px);
+        setScrolled(last =>
+          last.order === order && last.top_px === first * row_px
+            ? last
+            : { order, top_px: first * row_px }
+        );
+      }}
     >
       {names}
       <div className="greenllm-Rows-ruler" ref={ruler} aria-hidden="true" />
@@ -51,10 +62,29 @@ export function Rows(props: RowsProps): React.JSX.Element {
         style={{ blockSize: count * row_px }}
         onKeyDown={onKeyDown}
       >
-        {indices.map(index => row(index, index * row_px))}
+        {indices.map((index, place) => row(index, index * row_px, keys[place] ?? -1))}
       </div>
     </div>
   );
+}
+
+/**
+ * A row keeps its key, and with it its elements, as long as it is in the page: it may have the focus. Rows of another
+ * order take the elements that are there: to change their texts takes the browser less time than to make them anew.
+ */
+function useKeys(ids: readonly string[], order: string): readonly number[] {
+  const last = React.useRef({ order, keys: new Map<string, number>(), made: 0 });
+  const { keys, made } = last.current;
+  const isSameOrder = order === last.current.order;
+  const there = [...keys.values()];
+  let count = made;
+  const now = ids.map((id, place) => (isSameOrder ? keys.get(id) : there[place]) ?? count++);
+  last.current = {
+    order,
+    keys: new Map(ids.map((id, place) => [id, now[place] ?? -1])),
+    made: count
+  };
+  return now;
 }
 
 function indicesInView(count: number, first: number, rows: number, kept: number): number[] {

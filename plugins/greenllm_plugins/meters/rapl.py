@@ -10,7 +10,7 @@ from greenllm_kernel.hookspecs import hookimpl
 from greenllm_kernel.metering.meter import Meter, UnusableMeter
 from greenllm_plugins.meters.powercap import Domain, find_domains
 from greenllm_plugins.meters.rapl_meter import RaplMeter
-from greenllm_plugins.meters.rapl_parts import channels_of, cpu_vendor, described
+from greenllm_plugins.meters.rapl_parts import NOTHING_MOVES, NOTHING_MOVES_REMEDY, channels_of, cpu_vendor, described
 
 NAME = "rapl"
 
@@ -47,6 +47,8 @@ def open_rapl(root: Path, vendor: str) -> RaplMeter | UnusableMeter:
     if all(domain.fault for domain in domains):
         return UnusableMeter(NAME, domains[0].fault or "", remedy)
     parts = channels_of(domains, vendor)
+    if not parts:
+        return UnusableMeter(NAME, NOTHING_MOVES, NOTHING_MOVES_REMEDY)
     return RaplMeter(NAME, parts, remedy, {channel.id: domain.folder for channel, domain in parts.items()})
 
 

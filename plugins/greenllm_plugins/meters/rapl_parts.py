@@ -24,6 +24,11 @@ _GAIN_OF = {"core": 0.05, "uncore": 0.05, "package": 0.05, "modelled": 0.10, "dr
 
 _COMPONENT_OF = {"psys": Component.PLATFORM, "dram": Component.DRAM}
 
+NOTHING_MOVES = "its only counter, of the whole board (psys), stands still"
+"""Why there is no meter where every part was left out, and what to know then."""
+
+NOTHING_MOVES_REMEDY = "A virtual machine may show a counter that nothing feeds; the CPU is estimated instead."
+
 _PSYS_TRIAL_S = 0.2
 """How long a board's counter is watched before it is believed, s."""
 
@@ -153,18 +158,20 @@ def _believed_boards(parts: Sequence[Part]) -> dict[str, frozenset[str]]:
 
     Some boards wire no sensor to psys, which then stands still or shows less than the packages it should
     contain; and of several packages' psys (Linux names them psys, psys-1 and so on) often one works, for all
-    of them. So they are watched for a moment beside their packages.
+    of them. So they are watched for a moment beside their packages. Virtual machines may show a psys alone, which
+    stands still.
     """
     readable = [part for part in parts if part.fault is None and len(part.path) == 1]
     boards = [part for part in readable if _kind_of(part.path) == "psys"]
     packages = [part for part in readable if part not in boards]
-    moved_j = _moved_j(readable) if boards and packages else {}
+    moved_j = _moved_j(readable) if boards else {}
 
     def is_enough(board: Part, contained: Sequence[Part]) -> bool:
         drawn_j = sum(moved_j[package.path[0]] for package in contained)
         return moved_j.get(board.path[0], 0.0) >= _PSYS_LEAST_SHARE * drawn_j
 
-    alive = [board for board in boards if moved_j.get(board.path[0]) or not any(moved_j.values())]
+    is_untold = bool(packages) and not any(moved_j.values())
+    alive = [board for board in boards if is_untold or moved_j.get(board.path[0])]
     if len(alive) == 1 and is_enough(alive[0], packages):
         return {alive[0].path[0]: frozenset(package.path[0] for package in packages)}
     believed: dict[str, frozenset[str]] = {}

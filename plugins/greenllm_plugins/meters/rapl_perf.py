@@ -16,7 +16,14 @@ from greenllm_kernel.metering.meter import Meter, UnusableMeter
 from greenllm_plugins.meters import perf_event
 from greenllm_plugins.meters.powercap import find_domains, find_limits
 from greenllm_plugins.meters.rapl_meter import RaplMeter
-from greenllm_plugins.meters.rapl_parts import MODELLED_BY, channels_of, cpu_vendor, identity
+from greenllm_plugins.meters.rapl_parts import (
+    MODELLED_BY,
+    NOTHING_MOVES,
+    NOTHING_MOVES_REMEDY,
+    channels_of,
+    cpu_vendor,
+    identity,
+)
 
 NAME = "rapl_perf"
 SISTER = "rapl"
@@ -84,6 +91,8 @@ def open_rapl_perf(
         reason = (parts[0].fault if parts else None) or f"{root} has no energy events"
         return UnusableMeter(NAME, reason, _REMEDY if parts and parts[0].is_forbidden else "")
     found = channels_of(parts, vendor)
+    if not found:
+        return UnusableMeter(NAME, NOTHING_MOVES, NOTHING_MOVES_REMEDY)
     zones = find_limits(powercap, vendor)
     own = {channel.id: zones[key] for channel, part in found.items() if (key := identity(part.path, vendor)) in zones}
     return RaplMeter(NAME, found, zones=own)
