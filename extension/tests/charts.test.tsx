@@ -45,6 +45,10 @@ beforeEach(() => {
   vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null);
   vi.spyOn(HTMLElement.prototype, 'clientWidth', 'get').mockReturnValue(330);
   vi.spyOn(performance, 'now').mockReturnValue(0);
+  vi.spyOn(window, 'requestAnimationFrame').mockImplementation(draw => {
+    draw(0);
+    return 0;
+  });
   number = 0;
 });
 
@@ -233,6 +237,10 @@ describe('the charts', () => {
     expect(emissions_times).toBe(power_times);
     click('1 min');
     expect(await follow(1320)).toEqual([40, 20]);
+    click('Session');
+    const [session_times = 0] = await follow(1330);
+    expect(session_times).toBeGreaterThanOrEqual(4);
+    expect(session_times).toBeLessThanOrEqual(6);
   });
 
   it('let the mark of a running cell grow while there is room left', async () => {

@@ -21,7 +21,7 @@ const POWER_HEIGHT_PX = 140;
 const EMISSIONS_HEIGHT_PX = 84;
 /** What grows steadily needs no more. */
 const EMISSIONS_EVERY_S = 0.5;
-/** By less than this nothing is seen to move, px. */
+/** By about this it is seen to move, px. */
 const VISIBLE_PX = 0.5;
 
 export interface ChartsProps {
@@ -75,7 +75,9 @@ export const Charts = React.memo(function Charts(props: ChartsProps) {
   const isFollowing = view.zoom === null && view.held === null && grabbed === null;
   /** Changes once the picture has moved by what can be seen, or by that time if it is longer. */
   const versionFor = (revision: string, now_s: number, least_s: number) => {
-    const step_s = Math.max(least_s, ((span[1] - span[0]) / plot_px) * VISIBLE_PX);
+    // A power of 2: that of the session grows, and would count other steps each time.
+    const seen_s = 2 ** Math.round(Math.log2(((span[1] - span[0]) / plot_px) * VISIBLE_PX));
+    const step_s = Math.max(least_s, seen_s);
     const moved = isFollowing ? [view.range, Math.floor(now_s / step_s)] : span;
     const isStill = view.held !== null || grabbed !== null;
     const news = isStill ? 'still' : isFollowing ? history.pastRevision : revision;

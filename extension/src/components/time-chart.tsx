@@ -104,9 +104,13 @@ export function TimeChart(props: TimeChartProps): React.JSX.Element {
   }, [look]);
 
   React.useEffect(() => {
-    if (chart.current) {
-      show(chart.current, props);
-    }
+    // In the next frame: before it writes on a canvas the browser lays out what has just changed in the page.
+    const frame = requestAnimationFrame(() => {
+      if (chart.current) {
+        show(chart.current, latest.current);
+      }
+    });
+    return () => cancelAnimationFrame(frame);
   }, [props.version]);
 
   // A screen reader passes the arrow keys on to an application; those of a picture it keeps for itself.
