@@ -33,6 +33,15 @@ function names(): string[] {
   return [...host.querySelectorAll('.greenllm-Cell-text')].map(node => node.textContent);
 }
 
+function scrollTo(top_px: number): void {
+  act(() => {
+    for (const region of host.querySelectorAll('.greenllm-Rows')) {
+      region.scrollTop = top_px;
+      region.dispatchEvent(new Event('scroll'));
+    }
+  });
+}
+
 function sortWords(): Record<string, string | null> {
   const sorted = [...host.querySelectorAll('[role="columnheader"][aria-sort]')];
   return Object.fromEntries(
@@ -54,12 +63,7 @@ describe('the table of cells', () => {
 
   it('shows those that come into view when it is scrolled', async () => {
     await draw(table(manyCells(2000)));
-    act(() => {
-      for (const region of host.querySelectorAll('.greenllm-Rows')) {
-        region.scrollTop = 46 * 1000;
-        region.dispatchEvent(new Event('scroll'));
-      }
-    });
+    scrollTo(46 * 1000);
     expect(names()).toContain('step 1005');
     expect(names()).not.toContain('step 5');
   });
@@ -91,24 +95,14 @@ describe('the table of cells', () => {
     expect(names()[0]).not.toBe('step 0');
     const third = rows()[2];
     const name = names()[2];
-    act(() => {
-      for (const region of host.querySelectorAll('.greenllm-Rows')) {
-        region.scrollTop = 46 * 5;
-        region.dispatchEvent(new Event('scroll'));
-      }
-    });
+    scrollTo(46 * 5);
     expect(names()[1]).toBe(name);
     expect(rows()[1]).toBe(third);
   });
 
   it('begins at the top where it is sorted while it is scrolled', async () => {
     await draw(table(manyCells(2000)));
-    act(() => {
-      for (const region of host.querySelectorAll('.greenllm-Rows')) {
-        region.scrollTop = 46 * 1000;
-        region.dispatchEvent(new Event('scroll'));
-      }
-    });
+    scrollTo(46 * 1000);
     click('Most energy first');
     expect(host.querySelector('.greenllm-Rows')?.scrollTop).toBe(0);
     expect(host.querySelector('.greenllm-Cell')?.getAttribute('aria-rowindex')).toBe('2');

@@ -151,21 +151,21 @@ export function badgeOf(page: Lab, index: number): Locator {
     .locator('.greenllm-Badge');
 }
 
-/** A record as a notebook keeps it, of an earlier session. */
-export function keptRecord(cellId: string): object {
+/** A record with these changes. */
+export function recordOf(changes: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return {
     schema: 1,
-    run_id: '',
+    run_id: 'run',
     parent_run_id: null,
-    session_id: '',
-    name: 'earlier',
+    session_id: 'session',
+    name: 'train',
     stage: null,
-    cell_id: cellId,
+    cell_id: null,
     execution_count: 1,
     status: 'ok',
-    host: '',
-    started_at: '2026-01-31T12:00:00.000Z',
-    duration_s: 2,
+    host: 'node-1',
+    started_at: '2026-01-31T01:02:03.456Z',
+    duration_s: 1,
     settled: true,
     energy: {
       gross_j: 700,
@@ -182,8 +182,22 @@ export function keptRecord(cellId: string): object {
     channels: [],
     emissions: null,
     units: {},
-    self: { overhead_s: 0, sampler_cpu_s: 0 }
+    self: { overhead_s: 0, sampler_cpu_s: 0 },
+    ...changes
   };
+}
+
+/** A record as a notebook keeps it, of an earlier session. */
+export function keptRecord(cellId: string): object {
+  return recordOf({
+    run_id: '',
+    session_id: '',
+    name: 'earlier',
+    cell_id: cellId,
+    host: '',
+    started_at: '2026-01-31T12:00:00.000Z',
+    duration_s: 2
+  });
 }
 
 export function panelOf(page: AnyPage): Locator {

@@ -4,6 +4,7 @@ import {
   LOAD,
   openNotebook,
   panelOf,
+  recordOf,
   rowOf,
   runCell,
   stateOf,
@@ -178,39 +179,4 @@ async function expectUnharmed(page: Lab): Promise<void> {
 
 function deep(levels: number): unknown {
   return JSON.parse('{"a":'.repeat(levels) + '1' + '}'.repeat(levels)) as unknown;
-}
-
-function recordOf(changes: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
-  return {
-    schema: 1,
-    run_id: 'run',
-    parent_run_id: null,
-    session_id: 'session',
-    name: 'train',
-    stage: null,
-    cell_id: null,
-    execution_count: 1,
-    status: 'ok',
-    host: 'node-1',
-    started_at: '2026-01-31T01:02:03.456Z',
-    duration_s: 1,
-    settled: true,
-    energy: {
-      gross_j: 700,
-      interval_j: [660, 740],
-      repeatability_interval_j: [690, 710],
-      idle_j: null,
-      net_j: null,
-      net_interval_j: null,
-      share_j: null,
-      provenance: 'measured',
-      by_provenance_j: { measured: 700, derived: 0, estimated: 0 },
-      unavailable: []
-    },
-    channels: [],
-    emissions: null,
-    units: {},
-    self: { overhead_s: 0, sampler_cpu_s: 0 },
-    ...changes
-  };
 }
