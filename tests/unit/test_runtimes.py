@@ -27,8 +27,9 @@ from greenllm_kernel.hookspecs import hookimpl
 from greenllm_plugins.runtimes.in_torch import InTorch
 
 SHAPE = {"prompt_tokens": 12, "new_tokens": 8}
-OTHERS = ["compiled", "exported", "executorch", "torchscript", "openvino", "onnxruntime"]
-FIXED = {"compiled", "executorch"}
+BY_LAYER = "compiled: {region: layer}"
+OTHERS = ["compiled", BY_LAYER, "exported", "executorch", "torchscript", "openvino", "onnxruntime"]
+FIXED = {"compiled", BY_LAYER, "executorch"}
 """Made for one batch alone."""
 WITH_CODE = {"executorch": 36_000}
 """Bytes of what is not weights: for that runtime all is one."""
@@ -224,6 +225,21 @@ def test_each_that_is_deployed_is_compiled_however_many_were_before_it_and_nothi
     del model, deployed
     gc.collect()
     assert weight() is None
+
+
+@pytest.mark.parametrize("make", [lambda: llama(num_hidden_layers=3), gpt2], ids=["llama", "gpt2"])
+def test_by_layer_one_graph_runs_all_layers_of_this_model_and_none_of_another(make, session, graphs):
+    model = make()
+    before = weights(model)
+    with deploy(model, BY_LAYER, session=session, batch=2, **SHAPE) as deployed:
+        tokens = deployed.generate(ids())
+        assert torch.equal(deployed.generate(ids()), tokens)
+
+    assert torch.equal(tokens, expected(model, ids())) and len(graphs) == 1
+    assert is_as_before(model, before)
+    with deploy(make(), BY_LAYER, session=session, batch=2, **SHAPE) as deployed:
+        deployed.generate(ids())
+    assert len(graphs) == 2
 
 
 def test_what_cannot_be_compiled_whole_fails_and_does_not_run_in_parts(session, graphs, monkeypatch):

@@ -28,10 +28,13 @@ class CompiledConfig:
 
     Attributes:
         mode: of ``torch.compile``. ``reduce-overhead`` replays CUDA graphs.
+        region: what is compiled as one: a ``step`` of decoding, which runs fastest, or a ``layer``, which serves all
+            that are like it, so that the first token comes several times sooner.
     """
 
     version: ClassVar[int] = 1
     mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+    region: Literal["step", "layer"] = "step"
 
 
 class Compiled(Runtime):
@@ -45,9 +48,12 @@ class Compiled(Runtime):
 
     def check(self, model: nn.Module, shape: Shape, host: Host) -> Sequence[Refusal]:
         from greenllm_kernel.compression.tensors import device_of, packed_weights
+        from greenllm_plugins.runtimes.layer_by_layer import layers_of
         from greenllm_plugins.runtimes.stepping import refusals_of_cache
 
         refusals = refusals_of_cache(model)
+        if self._is_by_layer and layers_of(model) is None:
+            refusals.append(Refusal("its layers are not alike: one graph cannot run them all", "Use region: step."))
         if any(True for _ in packed_weights(model)):
             refusals.append(
                 Refusal(
@@ -70,12 +76,16 @@ class Compiled(Runtime):
     def deploy(self, model: nn.Module, shape: Shape) -> Deployed:
         from greenllm_plugins.runtimes.in_torch_compiled import InTorchCompiled
 
-        return InTorchCompiled(model, shape, self.config.mode)
+        return InTorchCompiled(model, shape, self.config.mode, self._is_by_layer)
 
     def load(self, folder: Path, shape: Shape) -> Deployed:
         from greenllm_plugins.runtimes.in_torch_compiled import InTorchCompiled
 
-        return InTorchCompiled.load(folder, shape, self.config.mode)
+        return InTorchCompiled.load(folder, shape, self.config.mode, self._is_by_layer)
+
+    @property
+    def _is_by_layer(self) -> bool:
+        return bool(self.config.region == "layer")
 
 
 def _has_int8_products(model: nn.Module) -> bool:

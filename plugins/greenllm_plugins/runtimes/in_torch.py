@@ -57,7 +57,12 @@ class InTorch(Deployed):
 
     def step(self, input_ids: Tensor, cache: Cache) -> Tensor:
         """Return the most likely next token, int64 (batch, 1), and go on with the cache."""
-        output = self.model(input_ids=input_ids, use_cache=True, logits_to_keep=1, **{self._cache_argument: cache})
+        return self.next_token(self.model, self._cache_argument, input_ids, cache)
+
+    @staticmethod
+    def next_token(model: Any, cache_argument: str, input_ids: Tensor, cache: Cache) -> Tensor:
+        """Return the most likely next token of a model that takes its cache by that name, int64 (batch, 1)."""
+        output = model(input_ids=input_ids, use_cache=True, logits_to_keep=1, **{cache_argument: cache})
         token: Tensor = output.logits[:, -1].argmax(-1, keepdim=True)
         return token
 

@@ -1,8 +1,9 @@
-"""A model that runs in torch, its decoding compiled for a cache of fixed size."""
+"""A model that runs in torch, its decoding compiled for a cache of fixed size: as a whole, or a layer for all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -12,6 +13,7 @@ from transformers import Cache, StaticCache
 
 from greenllm_kernel.compression.runtime import Shape
 from greenllm_plugins.runtimes.in_torch import InTorch
+from greenllm_plugins.runtimes.layer_by_layer import called_through
 
 
 class InTorchCompiled(InTorch):
@@ -21,16 +23,22 @@ class InTorchCompiled(InTorch):
         model: of transformers; its tensors are shared, not copied.
         shape: that its cache has room for.
         mode: of ``torch.compile``.
+        by_layer: whether the graph is that of one layer, which runs all of them.
     """
 
-    def __init__(self, model: nn.Module, shape: Shape, mode: str) -> None:
+    def __init__(self, model: nn.Module, shape: Shape, mode: str, by_layer: bool) -> None:
         super().__init__(model)
         self._cache: Any = StaticCache(config=self.model.config, max_cache_len=shape.length)
         # What is compiled hangs on the code object, and of one torch keeps a few forms only (recompile_limit, 8): all
         # that are deployed after these would silently run without being compiled. A graph that breaks would be in
         # parts, which hang on the model's own code.
-        step = FunctionType(InTorch.step.__code__.replace(), InTorch.step.__globals__)
-        self._decode: Callable[..., Any] = torch.compile(step, mode=mode, dynamic=False, fullgraph=True)
+        plain = _run_layer if by_layer else InTorch.next_token
+        own = FunctionType(plain.__code__.replace(), plain.__globals__)
+        compiled: Callable[..., Any] = torch.compile(own, mode=mode, dynamic=False, fullgraph=True)
+        if by_layer:
+            self._decode = partial(self.next_token, called_through(compiled, self.model, self._cache))
+        else:
+            self._decode = partial(compiled, self.model)
 
     def cache(self) -> Cache:
         self._cache.reset()
@@ -39,8 +47,12 @@ class InTorchCompiled(InTorch):
     def step(self, input_ids: Tensor, cache: Cache) -> Tensor:
         if input_ids.shape[1] > 1:
             return super().step(input_ids, cache)
-        return self._decode(self, input_ids, cache).clone()  # type: ignore[no-any-return]
+        return self._decode(self._cache_argument, input_ids, cache).clone()
 
     def close(self) -> None:
         super().close()
         del self._cache, self._decode
+
+
+def _run_layer(layer: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    return layer(*arguments, **named)
