@@ -14,10 +14,12 @@ const drawn = vi.hoisted(() => ({
 vi.mock('uplot', () => ({
   default: class {
     data: unknown;
+    series: unknown;
     x: unknown = null;
     pictures = 0;
-    constructor(_: unknown, data: unknown) {
+    constructor({ series }: { series: unknown }, data: unknown) {
       this.data = data;
+      this.series = series;
       drawn.charts.push(this as never);
     }
     batch(act: () => void) {
@@ -98,6 +100,19 @@ describe('the charts', () => {
     await draw(chartsOf(session));
     expect(pictures()).toEqual([1, 1]);
     expect(drawn.charts.map(chart => chart.x.max)).toEqual([101.75, 101.75]);
+  });
+
+  it('of the session are drawn at once where power rises above what is shown', async () => {
+    const session = sessionOf();
+    feed(session, 0, 3000);
+    await draw(chartsOf(session));
+    click('Session');
+    feed(session, 3000, 3000.25);
+    await draw(chartsOf(session));
+    const before = drawn.charts[0]?.pictures ?? 0;
+    session.accept(power({ seq: number + 1, at_ms: 3_000_250, total_w: 9000 }));
+    await draw(chartsOf(session));
+    expect(drawn.charts[0]?.pictures).toBe(before + 1);
   });
 
   it('give uPlot the history’s own columns', async () => {

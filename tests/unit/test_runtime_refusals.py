@@ -77,6 +77,7 @@ def test_what_it_was_not_deployed_for_is_refused(session):
         ("openvino", "- mixed_precision", "are torch.bfloat16, not float32. Convert them"),
         ("compiled", "- int8_dynamic", "cannot look into the layers .* torchao_int8_weight_only"),
         ("compiled: {region: layer}", "- mixed_precision: {keep: [layers.0]}", "layers are not alike.* region: step"),
+        ("compiled: {region: layer, mode: reduce-overhead}", "- prune_mlp", "reduce-overhead is for whole steps"),
     ],
 )
 def test_a_model_that_a_runtime_cannot_hold_is_refused(runtime, recipe, reason, session):

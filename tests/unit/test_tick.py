@@ -109,9 +109,10 @@ def test_a_tick_that_comes_later_than_a_read_beside_it_is_known_more_closely():
     fed(clock, 100.0, 37.0, 30, 12.0)
     instant, half = foretold(clock, 3180.0)
     passed = instant - half / 2
+    clock.resume((instant - 150) * MS, (instant - 50) * MS)
     clock.pass_over((instant - 50) * MS, passed * MS)
     assert foretold(clock, 3180.0) == (instant, half)  # it may have stood still
-    assert clock.resume(passed * MS)
+    assert clock.resume(passed * MS, (instant + half) * MS)
     later, narrower = foretold(clock, 3180.0)
     assert narrower == pytest.approx(0.75 * half)
     assert later - narrower == pytest.approx(passed)
@@ -123,11 +124,23 @@ def test_a_tick_passed_over_and_then_bracketed_is_one_tick():
     fed(clock, 100.0, 37.0, 30, 12.0)
     instant, half = foretold(clock, 3180.0)
     passed, seen = instant - half / 2, instant + half / 4
+    clock.resume((instant - 150) * MS, (instant - 50) * MS)
     clock.pass_over((instant - 50) * MS, passed * MS)
     clock.observe(passed * MS, seen * MS)
     assert clock.is_locked
     found, narrower = clock.last_tick((instant + 50) * MS) or (0.0, 0.0)
     assert (found - narrower, found + narrower) == pytest.approx((passed * MS, seen * MS))
+
+
+def test_a_counter_that_had_stood_still_before_tells_nothing_of_its_tick():
+    clock = TickClock(100 * MS)
+    fed(clock, 100.0, 37.0, 30, 12.0)
+    instant, half = foretold(clock, 3280.0)
+    passed = instant - half / 2
+    clock.pass_over((instant - 150) * MS, (instant - 50) * MS)
+    clock.pass_over((instant - 50) * MS, passed * MS)
+    assert not clock.resume(passed * MS, (instant + 50) * MS)
+    assert foretold(clock, 3280.0) == (instant, half)
 
 
 @pytest.mark.parametrize("passed_ms", [(-50.0, -20.0), (-50.0, 30.0), (0.5, 1.0)], ids=["before", "after", "within"])
@@ -136,8 +149,9 @@ def test_reads_that_do_not_tell_on_which_side_of_them_a_tick_lies_narrow_nothing
     fed(clock, 100.0, 37.0, 30, 12.0)
     instant, half = foretold(clock, 3180.0)
     after, until = ((instant + ms) * MS for ms in passed_ms)
+    clock.resume((instant - 150) * MS, (instant - 50) * MS)
     clock.pass_over(after, until)
-    assert not clock.resume(until)
+    assert not clock.resume(until, until + 50 * MS)
     assert foretold(clock, 3180.0) == (instant, half)
 
 

@@ -34,6 +34,10 @@ export interface ChartsProps {
 
 /** Drawn again only when there is something new to draw, not with every message. */
 export const Charts = React.memo(function Charts(props: ChartsProps) {
+  return props.session.history.isEmpty ? null : <ChartsOfHistory {...props} />;
+});
+
+function ChartsOfHistory(props: ChartsProps): React.JSX.Element {
   const { session, powerRevision, emissionsRevision } = props;
   const { trans, theme, preferences } = useEnvironment();
   const [view, onView] = React.useReducer(changedView, FIRST_VIEW);
@@ -54,11 +58,6 @@ export const Charts = React.memo(function Charts(props: ChartsProps) {
   };
 
   const { history } = session;
-  const power_s = useAtChange(powerRevision, history.last_s);
-  const emissions_s = useAtChange(emissionsRevision, history.last_s);
-  if (history.isEmpty) {
-    return null;
-  }
   const bounds: Span = [history.first_s, view.held?.[1] ?? history.last_s];
   const span = view.zoom ?? view.held ?? grabbed ?? rangeSpan(view.range, bounds);
   shown.current = span;
@@ -69,19 +68,28 @@ export const Charts = React.memo(function Charts(props: ChartsProps) {
   const picture = isStacked
     ? stackedPicture(table, span, channels, trans, stack)
     : apartPicture(table, span, channels, trans);
+  const isFromZero = view.range === 'session' && view.zoom === null;
+  const emitted = emissionsPicture(table, span, isFromZero);
   const { bands, more } = lanes.choose(session.runs, span, history.last_s);
   const marking = bands.find(({ run }) => run.run_id === marked);
   const row = hover_s === null ? null : rowNear(table, hover_s);
   const isFollowing = view.zoom === null && view.held === null && grabbed === null;
-  /** Changes once the picture has moved by what can be seen, or by that time if it is longer. */
-  const versionFor = (revision: string, now_s: number, least_s: number) => {
+  const powerAt = useAtChange(powerRevision, [history.last_s, picture.range[1]] as const);
+  const emissionsAt = useAtChange(emissionsRevision, [history.last_s, emitted.range[1]] as const);
+  /** Changes with what is new, and once all has moved by what can be seen, or by that time if it is longer. */
+  const versionFor = (
+    revision: string,
+    [now_s, top]: readonly [number, number],
+    least_s: number
+  ) => {
     // A power of 2: that of the session grows, and would count other steps each time.
     const seen_s = 2 ** Math.round(Math.log2(((span[1] - span[0]) / plot_px) * VISIBLE_PX));
     const step_s = Math.max(least_s, seen_s);
     const moved = isFollowing ? [view.range, Math.floor(now_s / step_s)] : span;
     const isStill = view.held !== null || grabbed !== null;
     const news = isStill ? 'still' : isFollowing ? history.pastRevision : revision;
-    return [...moved, news, width, table.spacing_s, isStacked, marking?.run.run_id].join();
+    const drawn = [top.toPrecision(2), bands.length, marking?.run.run_id];
+    return [...moved, news, width, table.spacing_s, isStacked, ...drawn].join();
   };
   const tableVersion = [view.range, view.held, view.zoom, channels.length].join();
   const shared = {
@@ -130,7 +138,7 @@ export const Charts = React.memo(function Charts(props: ChartsProps) {
           <TimeChart
             {...shared}
             {...picture}
-            version={versionFor(powerRevision, power_s, 0)}
+            version={versionFor(powerRevision, powerAt, 0)}
             name={power}
             describedBy={`${ids.power} ${ids.keys}`}
             height={POWER_HEIGHT_PX}
@@ -168,10 +176,10 @@ export const Charts = React.memo(function Charts(props: ChartsProps) {
         {!isTable && width > 0 && (
           <TimeChart
             {...shared}
-            {...emissionsPicture(table, span, view.range === 'session' && view.zoom === null)}
+            {...emitted}
             name={emissions}
             describedBy={`${ids.emissions} ${ids.keys}`}
-            version={versionFor(emissionsRevision, emissions_s, EMISSIONS_EVERY_S)}
+            version={versionFor(emissionsRevision, emissionsAt, EMISSIONS_EVERY_S)}
             height={EMISSIONS_HEIGHT_PX}
             formatTick={formatMassTick}
           />
@@ -195,7 +203,7 @@ export const Charts = React.memo(function Charts(props: ChartsProps) {
       </p>
     </div>
   );
-});
+}
 
 function ChartTitle({ name, reading }: { name: string; reading: string }): React.JSX.Element {
   return (

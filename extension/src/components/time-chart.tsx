@@ -106,7 +106,8 @@ export function TimeChart(props: TimeChartProps): React.JSX.Element {
   React.useEffect(() => {
     // In the next frame: before it writes on a canvas the browser lays out what has just changed in the page.
     const frame = requestAnimationFrame(() => {
-      if (chart.current) {
+      // One of other lines is about to be made anew.
+      if (chart.current?.series.length === 1 + latest.current.lines.length) {
         show(chart.current, latest.current);
       }
     });

@@ -11,6 +11,7 @@ clock starts anew.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 PERIOD_TOLERANCE = 0.05
@@ -66,6 +67,7 @@ class TickClock:
         self._brackets: deque[tuple[float, float]] = deque(maxlen=6)
         self._changes_in_a_row = 0
         self._last_until_ns = 0.0
+        self._moved_ns = -math.inf
         self._passed: tuple[float, float] | None = None
         self.is_fast = False
         """Whether it is refreshed so often that its ticks are not followed one by one."""
@@ -88,27 +90,32 @@ class TickClock:
 
     def pass_over(self, after_ns: float, until_ns: float) -> None:
         """Take in that no tick came after ``after_ns`` and not later than ``until_ns``."""
+        after, until = float(after_ns), float(until_ns)
         self._changes_in_a_row = 0
-        if after_ns != self._last_until_ns:
+        if after != self._last_until_ns:
             self._brackets.clear()
-        self._last_until_ns = until_ns
-        self._passed = (after_ns, until_ns)
+        self._last_until_ns = until
+        self._passed = (after, until)
 
-    def resume(self, after_ns: float) -> bool:
-        """Take in that ticks, one or more, came after ``after_ns``.
+    def resume(self, after_ns: float, until_ns: float) -> bool:
+        """Take in that ticks, one or more, came after ``after_ns`` and not later than ``until_ns``.
 
         Returns:
             Whether the latest tick known is one of them: it was foretold for about ``after_ns``, and is late.
         """
-        # Only now is it certain: a counter that stood still for a while passes over ticks too.
+        # Only now does it look certain, and only if it had moved just before: one that stands still passes over ticks.
+        after = float(after_ns)
         passed, self._passed = self._passed, None
-        predicted = self._predicted(after_ns)
-        if passed is None or passed[1] != after_ns or not self.is_locked or predicted is None or predicted[2] < 1:
+        is_moving, self._moved_ns = after - self._moved_ns < self.period_ns, float(until_ns)
+        predicted = self._predicted(after)
+        if not is_moving or not self.is_locked or passed is None or passed[1] != after:
+            return False
+        if predicted is None or predicted[2] < 1:
             return False
         instant, half, count = predicted
-        if not passed[0] < instant - half < after_ns < instant + half:
+        if not passed[0] < instant - half < after < instant + half:
             return False
-        self._settle(after_ns, instant + half, count)
+        self._settle(after, instant + half, count)
         return True
 
     def observe(self, after_ns: float, until_ns: float) -> tuple[float, float]:
@@ -120,7 +127,7 @@ class TickClock:
         low, high = float(after_ns), float(until_ns)
         if not self.is_locked:
             self._learn(low, high)
-        least = 0 if self.resume(low) else 1
+        least = 0 if self.resume(low, high) else 1
         predicted = self._predicted((low + high) / 2)
         if predicted is None or predicted[2] < least:
             self._begin_at(low, high)

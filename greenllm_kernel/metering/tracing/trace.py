@@ -309,7 +309,7 @@ class Trace:
             if found[1] < self._loose_ns:
                 self._pin((found[0] - self._refresh_ns, found[1]))
         else:
-            self.clock.resume(before_ns)
+            self.clock.resume(before_ns, at_ns)
             found = self.clock.last_tick(at_ns) or ((earliest + at_ns) / 2, (at_ns - earliest) / 2)
         if self.clock.is_locked and found[1] < self._loose_ns:
             self._line.refine(found[0], self._refresh_ns)

@@ -29,7 +29,7 @@ class CompiledConfig:
     Attributes:
         mode: of ``torch.compile``. ``reduce-overhead`` replays CUDA graphs.
         region: what is compiled as one: a ``step`` of decoding, which runs fastest, or a ``layer``, which serves all
-            that are like it, so that the first token comes several times sooner.
+            that are like it, so that the first token comes several times sooner. The latter with the mode ``default``.
     """
 
     version: ClassVar[int] = 1
@@ -54,6 +54,9 @@ class Compiled(Runtime):
         refusals = refusals_of_cache(model)
         if self._is_by_layer and layers_of(model) is None:
             refusals.append(Refusal("its layers are not alike: one graph cannot run them all", "Use region: step."))
+        if self._is_by_layer and self.config.mode != "default":
+            # A CUDA graph may write over what the one before it gave, which is what the next layer takes.
+            refusals.append(Refusal(f"mode: {self.config.mode} is for whole steps", "Use region: step, or no mode."))
         if any(True for _ in packed_weights(model)):
             refusals.append(
                 Refusal(

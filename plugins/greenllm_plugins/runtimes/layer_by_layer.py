@@ -14,14 +14,15 @@ LayerCall = Callable[..., Any]
 
 
 def layers_of(model: nn.Module) -> str | None:
-    """Return the name of the list of a model's layers; None where there is none of layers that are alike.
+    """Return the name of the list of a model's layers; None where there is none, or they are not alike.
 
-    Alike are layers of one class whose tensors have the same names, shapes and types: one graph serves them all.
+    Alike are layers of which all parts have the same classes and settings, and tensors of the same names, shapes and
+    types: one graph serves them all.
     """
     count = getattr(getattr(model, "config", None), "num_hidden_layers", None)
     for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count and len({_form(layer) for layer in module}) == 1:
-            return str(name)
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return str(name) if len({_form(layer) for layer in module}) == 1 else None
     return None
 
 
@@ -42,7 +43,17 @@ def called_through(call: LayerCall, model: nn.Module, cache: Cache) -> nn.Module
 
 def _form(layer: nn.Module) -> tuple[object, ...]:
     tensors = [*layer.named_parameters(), *layer.named_buffers()]
-    return type(layer), *((name, type(tensor), tensor.shape, tensor.dtype) for name, tensor in tensors)
+    settings = [
+        (name, setting)
+        for part in layer.modules()
+        for name, setting in vars(part).items()
+        if isinstance(setting, bool | int | float | str) and name != "layer_idx"
+    ]
+    return (
+        tuple(type(part) for part in layer.modules()),
+        tuple(settings),
+        tuple((name, type(tensor), tensor.shape, tensor.dtype) for name, tensor in tensors),
+    )
 
 
 def _exchanged(module: nn.Module, path: Sequence[str], put: nn.Module) -> nn.Module:
@@ -57,8 +68,13 @@ class _PartOfCache(Cache):
     """What a cache keeps for one layer. It does not ask for the layer's number, by which layers would differ."""
 
     def update(self, key_states: Any, value_states: Any, layer_idx: int, *arguments: Any, **named: Any) -> Any:
-        kept: Any = self.layers[0]
-        return kept.update(key_states, value_states, *arguments, **named)
+        return super().update(key_states, value_states, 0, *arguments, **named)
+
+    def get_seq_length(self, layer_idx: int = 0) -> Any:
+        return super().get_seq_length(0)
+
+    def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
+        return super().get_mask_sizes(query_length, 0)
 
 
 class _Called(nn.Module):
