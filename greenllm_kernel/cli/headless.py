@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 EXTENSION = "greenllm_kernel"
 
+FIND_METERS = f"__import__('{EXTENSION}.accounting.session', fromlist=['Session']).Session.current().find_meters()"
+"""Python that returns when the kernel has found its meters, or looked for them for long enough."""
+
 STARTUP_TIMEOUT_S = 120
 """A kernel that has not answered by then is given up, s; a busy cluster may take its time."""
 
@@ -103,6 +106,7 @@ class _Execution:
             client = await self._started()
             try:
                 await self._check_extension(client)
+                await self._asked(client, FIND_METERS)  # a first cell that is short would be over by then
                 return await self._cells(client)
             finally:
                 self.progress.say("settling the last records")
@@ -129,13 +133,7 @@ class _Execution:
         return client
 
     async def _check_extension(self, client: NotebookClient) -> None:
-        question = {"loaded": f"'{EXTENSION}' in get_ipython().extension_manager.loaded"}
-        asked: Any = client.kc
-        # Kept out of the history, so that the first cell is number 1.
-        sent = asked.execute("", silent=True, store_history=False, user_expressions=question)
-        reply = await client.async_wait_for_reply(sent)
-        answer = (reply or {}).get("content", {}).get("user_expressions", {}).get("loaded", {})
-        if answer.get("data", {}).get("text/plain") == "True":
+        if await self._asked(client, f"'{EXTENSION}' in get_ipython().extension_manager.loaded") == "True":
             return
         spec = self.manager.kernel_spec
         python = spec.argv[0] if spec and spec.argv else "python"
@@ -143,6 +141,16 @@ class _Execution:
             f"the kernel {self.manager.kernel_name!r} cannot load greenllm; install it there "
             f"({python} -m pip install greenllm) or choose another kernel with --kernel"
         )
+
+    async def _asked(self, client: NotebookClient, expression: str) -> str | None:
+        """Return what an expression comes to in the kernel, as text; None where it raises."""
+        asked: Any = client.kc
+        # Kept out of the history, so that the first cell is number 1.
+        sent = asked.execute("", silent=True, store_history=False, user_expressions={"asked": expression})
+        reply = await client.async_wait_for_reply(sent)
+        answer = (reply or {}).get("content", {}).get("user_expressions", {}).get("asked", {})
+        text: str | None = answer.get("data", {}).get("text/plain")
+        return text
 
     async def _cells(self, client: NotebookClient) -> Outcome:
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError

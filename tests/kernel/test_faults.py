@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from distribution import distribution
 from greenllm_kernel.accounting.ledger import Ledger
 from greenllm_kernel.accounting.record import MIME_TYPE, Status
 from live import LiveKernel
@@ -31,16 +32,6 @@ def started(tmp_path):
 
 def shown(outcome) -> dict:
     return outcome.displays[-1]["data"][MIME_TYPE]
-
-
-def distribution(folder, name: str, source: str) -> str:
-    """Lay a plugin out as an installed distribution of somebody else's; return what to put on PYTHONPATH."""
-    (folder / f"{name}.py").write_text("from greenllm_kernel.hookspecs import hookimpl\n" + source)
-    info = folder / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[greenllm]\n{name} = {name}\n")
-    return str(folder)
 
 
 METER = """

@@ -15,7 +15,9 @@ import nbformat
 import pytest
 
 from command_line import POWER_W, CommandLine, finished
+from distribution import distribution
 from greenllm_kernel.accounting.record import Status
+from greenllm_kernel.quantities import Provenance
 
 
 @pytest.fixture
@@ -66,6 +68,32 @@ def test_every_cell_is_measured_and_the_table_and_the_report_have_it(greenllm: C
     outputs = ["".join(output.get("text", "")) for cell in executed["cells"][1:] for output in cell["outputs"]]
     assert f"{path.parent}\n" in outputs
     assert "[3/3] 1 + 1" in done.err
+
+
+SLOW = """
+import time
+from greenllm_kernel.metering.profiles import Constant
+from greenllm_kernel.metering.meter import Channel, Component, Kind
+from greenllm_kernel.metering.virtual import VirtualChannel, VirtualMeter
+
+@hookimpl
+def greenllm_meters(config):
+    time.sleep(2)
+    channel = Channel("gpu:0", Component.GPU, "Theirs", frozenset(Kind), 0.1, 0.025)
+    return [VirtualMeter([VirtualChannel(channel, Constant(50.0))], name="theirs")]
+"""
+
+
+def test_the_first_cell_is_run_when_the_meters_have_been_found(greenllm: CommandLine) -> None:
+    (folder := greenllm.folder / "theirs").mkdir()
+    greenllm.env |= {"PYTHONPATH": distribution(folder, "theirs", SLOW), "GREENLLM_USE_METERS": "theirs"}
+    path = notebook(greenllm.folder / "a.ipynb", "import time\ntime.sleep(0.5)")
+    done = greenllm.run("run", path)
+    assert done.code == 0, done.err
+    (record,) = greenllm.records()
+    assert record.gross is not None
+    assert record.gross.by_provenance_j == {Provenance.MEASURED: record.gross.value_j}
+    assert record.gross.value_j == pytest.approx(50.0 * record.duration_s, rel=0.1)
 
 
 def test_a_cell_that_raises_ends_the_notebook_and_the_rest_is_reported(greenllm: CommandLine) -> None:
