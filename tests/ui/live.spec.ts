@@ -19,7 +19,7 @@ import {
 } from './lab';
 
 test('power is live and emissions grow while a cell runs', async ({ page, tmpPath }) => {
-  const panel = await openNotebook(page, `${tmpPath}/a.ipynb`, [LOAD, runsFor(4)]);
+  const panel = await openNotebook(page, `${tmpPath}/a.ipynb`, [LOAD, runsFor(8)]);
   await runCell(page, 0);
   await expect(stateOf(panel, 'waiting for the first cell')).toBeVisible();
 
