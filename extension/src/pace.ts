@@ -3,6 +3,7 @@ import type { IDisposable } from '@lumino/disposable';
 import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { flushSync } from 'react-dom';
+import { Deadline } from './deadline';
 
 /** Timers may be early by a little, ms. */
 const AFTER_MS = 50;
@@ -18,7 +19,7 @@ export interface PaceOptions {
 export class Pace implements IDisposable {
   private _timer: number | null = null;
   private _frame: number | null = null;
-  private _later: number | null = null;
+  private readonly _later = new Deadline(() => this.request());
   private _drawnAt_ms = -Infinity;
   private _isDisposed = false;
 
@@ -31,7 +32,7 @@ export class Pace implements IDisposable {
   dispose(): void {
     this._isDisposed = true;
     this._cancelTimer();
-    window.clearTimeout(this._later ?? undefined);
+    this._later.dispose();
     if (this._frame !== null) {
       window.cancelAnimationFrame(this._frame);
     }
@@ -60,9 +61,7 @@ export class Pace implements IDisposable {
 
   /** Nothing has changed, but time alone changes what is shown; null: it does not. */
   requestIn(seconds: number | null): void {
-    window.clearTimeout(this._later ?? undefined);
-    this._later =
-      seconds === null ? null : window.setTimeout(() => this.request(), seconds * 1000 + AFTER_MS);
+    this._later.setIn(seconds === null ? null : seconds * 1000 + AFTER_MS);
   }
 
   /** A hidden page has no frames: what has changed meanwhile is drawn once, when it is seen again. */

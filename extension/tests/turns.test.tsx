@@ -61,6 +61,18 @@ describe('parts that take turns', () => {
     expect(drawAgain).toHaveBeenCalledTimes(1);
   });
 
+  it('are all drawn then, however many were held back', () => {
+    drawn(1);
+    drawn(2);
+    expect(drawn(3)).toBe('3 2 2');
+    expect(drawn(4)).toBe('3 4 4');
+    expect(drawn(5)).toBe('5 4 4');
+    drawn(6);
+    vi.advanceTimersByTime(1000);
+    expect(drawn(7)).toBe('7 7 7');
+    expect(drawn(8)).toBe('8 7 7');
+  });
+
   it('are drawn at once where they are drawn seldom', () => {
     drawn(1, true);
     expect(drawn(2, true)).toBe('2 2 2');

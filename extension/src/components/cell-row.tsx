@@ -28,15 +28,12 @@ export interface CellRowProps {
   onFocus: (cellId: string) => void;
 }
 
-/** Drawn again only when its own message, or its place, has changed. */
+/** Drawn again only when its own message, its place, or its part of all cells has changed. */
 export const CellRow = React.memo(function CellRow(props: CellRowProps) {
-  const { cell, index, top_px, percentOfMost, part, isThere, isTabStop, onFocus } = props;
-  const { trans, preferences, actions } = useEnvironment();
+  const { cell, index, top_px, percentOfMost, part, isThere, isTabStop } = props;
+  const { trans, preferences } = useEnvironment();
   const { energyUnit: unit } = preferences;
-  const isRunning = cell.status === 'running';
   const energy = formatEnergy(cell.energy_j, cell.interval_j, trans, unit);
-  const emissions = formatEmissions(cell.mass_gco2e, cell.interval_gco2e, trans);
-  const power = formatMeanPower(cell.energy_j, cell.interval_j, cell.duration_s, trans);
   return (
     <div
       role="row"
@@ -48,12 +45,38 @@ export const CellRow = React.memo(function CellRow(props: CellRowProps) {
         { insetBlockStart: top_px, '--greenllm-share': `${percentOfMost}%` } as React.CSSProperties
       }
     >
+      <CellName
+        cell={cell}
+        isThere={isThere}
+        isTabStop={isTabStop}
+        describedBy={props.describedBy}
+        onFocus={props.onFocus}
+      />
+      <span role="cell" className="greenllm-Cell-energy">
+        <FigureText
+          figure={{ ...energy, detail: energyDetails(cell, part, trans, unit).join('\n') }}
+        />
+      </span>
+      <CellFigures cell={cell} />
+    </div>
+  );
+});
+
+/** Which cell it is, with the way to it, and how it stands. */
+const CellName = React.memo(function CellName(
+  props: Pick<CellRowProps, 'cell' | 'isThere' | 'isTabStop' | 'describedBy' | 'onFocus'>
+) {
+  const { cell, isThere, isTabStop, describedBy, onFocus } = props;
+  const { trans, actions } = useEnvironment();
+  const isRunning = cell.status === 'running';
+  return (
+    <>
       <span role="cell" className="greenllm-Cell-name">
         <button
           aria-disabled={!isThere}
           tabIndex={isTabStop ? 0 : -1}
           title={nameTitle(cell, isThere, trans)}
-          aria-describedby={props.describedBy ?? undefined}
+          aria-describedby={describedBy ?? undefined}
           onFocus={() => onFocus(cell.cell_id)}
           onClick={() => isThere && actions.goToCell(cell.cell_id)}
         >
@@ -64,11 +87,17 @@ export const CellRow = React.memo(function CellRow(props: CellRowProps) {
       <span role="cell" className="greenllm-Cell-status">
         {statusText(cell, trans)}
       </span>
-      <span role="cell" className="greenllm-Cell-energy">
-        <FigureText
-          figure={{ ...energy, detail: energyDetails(cell, part, trans, unit).join('\n') }}
-        />
-      </span>
+    </>
+  );
+});
+
+/** Beside its energy: what other cells have cost makes no difference to it. */
+const CellFigures = React.memo(function CellFigures({ cell }: { cell: CellMessage }) {
+  const { trans, preferences } = useEnvironment();
+  const emissions = formatEmissions(cell.mass_gco2e, cell.interval_gco2e, trans);
+  const power = formatMeanPower(cell.energy_j, cell.interval_j, cell.duration_s, trans);
+  return (
+    <>
       <span role="cell" className="greenllm-Cell-emissions">
         <FigureText figure={{ ...emissions, spread: '' }} />
       </span>
@@ -76,7 +105,7 @@ export const CellRow = React.memo(function CellRow(props: CellRowProps) {
         role="cell"
         className="greenllm-Cell-runs"
         data-once={cell.runs === 1}
-        title={runsDetail(cell, trans, unit)}
+        title={runsDetail(cell, trans, preferences.energyUnit)}
       >
         {trans.__('%1×', cell.runs)}
       </span>
@@ -89,7 +118,7 @@ export const CellRow = React.memo(function CellRow(props: CellRowProps) {
       <span role="cell" className="greenllm-Cell-provenance">
         <ProvenanceChip provenance={cell.provenance} trans={trans} />
       </span>
-    </div>
+    </>
   );
 });
 

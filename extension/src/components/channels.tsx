@@ -84,9 +84,7 @@ const ChannelRow = React.memo(function ChannelRow(props: ChannelRowProps) {
   return (
     <li className="greenllm-Channel" data-inside={channel.inside !== null} title={title}>
       <LineSwatch line={channel.fault === null ? line : undefined} />
-      <span className="greenllm-Channel-label">
-        <span className="greenllm-Channel-component">{name}</span> {channel.label}
-      </span>
+      <ChannelLabel name={name} label={channel.label} />
       <ChannelChips channel={channel} use={use} />
       <span className="greenllm-Channel-power">{power}</span>
       {typeof channel.limit_w === 'number' && channel.fault === null && (
@@ -94,6 +92,14 @@ const ChannelRow = React.memo(function ChannelRow(props: ChannelRowProps) {
       )}
       {channel.fault !== null && <span className="greenllm-Channel-fault">{channel.fault}</span>}
     </li>
+  );
+});
+
+const ChannelLabel = React.memo(function ChannelLabel(props: { name: string; label: string }) {
+  return (
+    <span className="greenllm-Channel-label">
+      <span className="greenllm-Channel-component">{props.name}</span> {props.label}
+    </span>
   );
 });
 

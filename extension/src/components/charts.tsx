@@ -205,20 +205,20 @@ function ChartsOfHistory(props: ChartsProps): React.JSX.Element {
   );
 }
 
-function ChartTitle({ name, reading }: { name: string; reading: string }): React.JSX.Element {
+const ChartTitle = React.memo(function ChartTitle(props: { name: string; reading: string }) {
   return (
     <figcaption className="greenllm-Charts-title">
-      <span>{name}</span>
-      <span className="greenllm-Charts-reading">{reading}</span>
+      <span>{props.name}</span>
+      <span className="greenllm-Charts-reading">{props.reading}</span>
     </figcaption>
   );
-}
+});
 
-function BandNote({ band }: { band: Band | undefined }): React.JSX.Element {
+const BandNote = React.memo(function BandNote({ band }: { band: Band | undefined }) {
   const { trans } = useEnvironment();
   return (
     <p className="greenllm-Note greenllm-Bands-note" aria-hidden="true">
       {band ? bandText(band.run, trans) : ''}
     </p>
   );
-}
+});

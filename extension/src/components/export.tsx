@@ -11,7 +11,7 @@ const FORMATS: readonly (readonly [ExportFormat, string])[] = [
 ];
 
 /** @param sessionId - null: of everything. */
-export function ExportLinks(props: { sessionId: string | null }): React.JSX.Element | null {
+export const ExportLinks = React.memo(function ExportLinks(props: { sessionId: string | null }) {
   const { sessionId } = props;
   const { trans, ledger, actions } = useEnvironment();
   const { failure } = useHistory();
@@ -52,4 +52,4 @@ export function ExportLinks(props: { sessionId: string | null }): React.JSX.Elem
       </span>
     </span>
   );
-}
+});

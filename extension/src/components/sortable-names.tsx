@@ -16,7 +16,9 @@ export interface SortableNamesProps {
   onSort: (sorting: Sorting) => void;
 }
 
-export function SortableNames({ sorting, onSort }: SortableNamesProps): React.JSX.Element {
+/** Drawn again only in another order, not with every change in the table. */
+export const SortableNames = React.memo(function SortableNames(props: SortableNamesProps) {
+  const { sorting, onSort } = props;
   const { trans } = useEnvironment();
   return (
     <div role="rowgroup" className="greenllm-Cells-names">
@@ -44,7 +46,7 @@ export function SortableNames({ sorting, onSort }: SortableNamesProps): React.JS
       </div>
     </div>
   );
-}
+});
 
 /** In the order of the cells of a row. */
 function columns(trans: TranslationBundle): Column[] {

@@ -1,5 +1,6 @@
 /** Parts of the panel that take long to draw take turns: not all of them are drawn with the same message. */
 import * as React from 'react';
+import { Deadline } from '../deadline';
 
 /** How soon what was held back is drawn where no further message comes, ms. */
 const AFTER_MS = 300;
@@ -10,7 +11,7 @@ const AFTER_MS = 300;
  * @param latest - By part; what has the same value is not drawn again.
  * @param turns - Which parts are drawn at one turn, which at the next, and so on.
  * @param isTogether - Whether all is drawn so seldom that it may be drawn at once.
- * @param drawAgain - Asked for where something has been held back and no further message comes.
+ * @param drawAgain - Asked for where something has been held back and no further message comes: then all is drawn.
  */
 export function useTurns<Values extends object>(
   latest: Values,
@@ -20,16 +21,25 @@ export function useTurns<Values extends object>(
 ): Values {
   const turn = React.useRef(0);
   const drawn = React.useRef(latest);
-  const due = isTogether ? turns.flat() : (turns[turn.current++ % turns.length] ?? []);
+  const isLate = React.useRef(false);
+  const isAll = isTogether || isLate.current;
+  isLate.current = false;
+  const due = isAll ? turns.flat() : (turns[turn.current++ % turns.length] ?? []);
   const now = { ...drawn.current };
   for (const part of due) {
     now[part] = latest[part];
   }
   drawn.current = now;
   const isBehind = turns.flat().some(part => latest[part] !== now[part]);
-  React.useEffect(() => {
-    const timer = isBehind ? window.setTimeout(drawAgain, AFTER_MS) : undefined;
-    return () => window.clearTimeout(timer);
-  });
+  const rest = React.useMemo(
+    () =>
+      new Deadline(() => {
+        isLate.current = true;
+        drawAgain();
+      }),
+    [drawAgain]
+  );
+  React.useEffect(() => rest.setIn(isBehind ? AFTER_MS : null));
+  React.useEffect(() => () => rest.dispose(), [rest]);
   return now;
 }
