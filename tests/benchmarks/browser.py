@@ -25,6 +25,7 @@ NEIGHBOUR = "jupyterlab-nvdashboard"
 UNIT_AND_LIMIT: dict[str, tuple[str, float | None]] = {
     "scripting a frame, p95": ("ms", 4.0),
     "scripting a frame, median": ("ms", None),
+    "scripting a frame without us, p95": ("ms", None),
     "share of a core, seen": ("%", 3.0),
     "share of a core, hidden": ("%", 0.5),
     "heap of an hour": ("MB", None),
@@ -44,6 +45,7 @@ UNIT_AND_LIMIT: dict[str, tuple[str, float | None]] = {
 
 NOTES = {
     "scripting a frame, p95": "processor time of scripts between two messages, beyond that of a message not ours",
+    "scripting a frame without us, p95": "of the messages not ours, beyond their median: JupyterLab and the machine",
     "share of a core, seen": f"main thread, beyond as many messages that are not ours; {GPUS} GPUs, an hour of history",
     "share of a core, hidden": "the same with another panel in front",
     "heap, growth in an hour": "after garbage collection, from the first to the second hour",
