@@ -26,21 +26,24 @@ export class Deadline implements IDisposable {
     }
   }
 
-  /** A timer that is there for an earlier instant finds out when it fires. */
+  /** A timer that is there for an earlier instant finds out when it fires; browsers cut its time to whole ms. */
   private _wait(): void {
     window.clearTimeout(this._timer ?? undefined);
     this._timerAt_ms = this._at_ms;
     if (this._isDisposed || this._at_ms === Infinity) {
       return;
     }
-    this._timer = window.setTimeout(() => {
-      this._timerAt_ms = Infinity;
-      if (performance.now() < this._at_ms) {
-        this._wait();
-      } else {
-        this._at_ms = Infinity;
-        this.onPassed();
-      }
-    }, this._at_ms - performance.now());
+    this._timer = window.setTimeout(
+      () => {
+        this._timerAt_ms = Infinity;
+        if (performance.now() < this._at_ms) {
+          this._wait();
+        } else {
+          this._at_ms = Infinity;
+          this.onPassed();
+        }
+      },
+      Math.ceil(this._at_ms - performance.now())
+    );
   }
 }

@@ -1,8 +1,5 @@
 /** Draws what has changed, in a frame of the browser, and no more often than wanted. */
 import type { IDisposable } from '@lumino/disposable';
-import { MessageLoop } from '@lumino/messaging';
-import { Widget } from '@lumino/widgets';
-import { flushSync } from 'react-dom';
 import { Deadline } from './deadline';
 
 /** Timers may be early by a little, ms. */
@@ -79,9 +76,4 @@ export class Pace implements IDisposable {
     window.clearTimeout(this._timer ?? undefined);
     this._timer = null;
   }
-}
-
-/** Draw one of React's widgets within the frame at hand; left to itself it takes three: for each of its steps one. */
-export function drawNow(widget: Widget): void {
-  flushSync(() => MessageLoop.sendMessage(widget, Widget.Msg.UpdateRequest));
 }

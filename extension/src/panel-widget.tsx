@@ -1,14 +1,16 @@
 /** The sidebar's widget: draws the current notebook's stream, only when seen. */
-import { ReactWidget } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
 import * as React from 'react';
+import { flushSync } from 'react-dom';
+import { createRoot } from 'react-dom/client';
 import type { Environment } from './components/environment';
 import { Panel } from './components/panel';
 import { HostWatch, type Subject } from './host-watch';
 import { leafIcon } from './icon';
 import { LedgerModel } from './ledger';
-import { drawNow, Pace } from './pace';
+import { Pace } from './pace';
 import type { EnergyServer } from './server';
 import { changesIn_s, panelState, type PanelState } from './state';
 import type { INotebookStreams, IPreferences } from './tokens';
@@ -32,7 +34,8 @@ export interface EnergyPanelOptions {
   server: EnergyServer;
 }
 
-export class EnergyPanel extends ReactWidget {
+export class EnergyPanel extends Widget {
+  private readonly _root = createRoot(this.node);
   private readonly _streams: INotebookStreams;
   private readonly _hostWatch: HostWatch;
   /** Replaced when something in it changes: what depends on it is then drawn again. */
@@ -56,7 +59,8 @@ export class EnergyPanel extends ReactWidget {
       ledger: this._ledger
     };
     this._pace = new Pace({
-      draw: () => drawNow(this),
+      // Within the frame at hand: left to itself React takes one for each of its steps.
+      draw: () => flushSync(() => this._root.render(this._content())),
       isSeen: () => this.isVisible,
       every_ms: () => preferences.current.refreshMs
     });
@@ -87,6 +91,7 @@ export class EnergyPanel extends ReactWidget {
     this._pace.dispose();
     this._ledger.dispose();
     this._hostWatch.dispose();
+    this._root.unmount();
     super.dispose();
   }
 
@@ -106,7 +111,7 @@ export class EnergyPanel extends ReactWidget {
     this._hostWatch.look(null);
   }
 
-  protected override render(): React.JSX.Element {
+  private _content(): React.JSX.Element {
     const { notebook, current } = this._streams;
     this._drawn = this._subject();
     this._pace.requestIn(current?.session ? changesIn_s(current.session) : null);

@@ -90,8 +90,7 @@ function sessionState(session: EnergySession): PanelState {
 export function changesIn_s(session: EnergySession): number | null {
   const { isRunning, power, powerAge_s, heardAge_s } = session;
   const ends = [
-    [POWER_FRESH_AFTER_RUN_S, powerAge_s],
-    [POWER_FRESH_S, powerAge_s],
+    [freshFor_s(session), powerAge_s],
     [STALE_AFTER_S, isRunning ? heardAge_s : Infinity],
     // "12 s ago": told to the second.
     [
@@ -108,11 +107,14 @@ export function changesIn_s(session: EnergySession): number | null {
  * kernel as idle in mid-cell when a subshell answers.
  */
 export function powerState(session: EnergySession): PowerState {
-  const fresh_s = session.isRunning ? POWER_FRESH_S : POWER_FRESH_AFTER_RUN_S;
-  if (session.power && session.powerAge_s < fresh_s) {
+  if (session.power && session.powerAge_s < freshFor_s(session)) {
     return 'live';
   }
   return session.isRunning ? 'no reading' : 'at rest';
+}
+
+function freshFor_s({ isRunning }: EnergySession): number {
+  return isRunning ? POWER_FRESH_S : POWER_FRESH_AFTER_RUN_S;
 }
 
 /** Whether there is no sensor at all on this host, only models. */

@@ -206,12 +206,12 @@ describe('the charts', () => {
     await draw(chartsOf(session));
     const text = () => host.querySelector('.greenllm-Heard table tbody')?.textContent;
     const before = text();
-    for (let at_s = 101; at_s < 109; at_s++) {
+    for (let at_s = 101; at_s < 119; at_s++) {
       feed(session, at_s, at_s + 1);
       await draw(chartsOf(session));
     }
     expect(text()).toBe(before);
-    feed(session, 109, 111);
+    feed(session, 119, 121);
     await draw(chartsOf(session));
     expect(text()).not.toBe(before);
   });
@@ -312,9 +312,9 @@ describe('the charts', () => {
       'Last 350 W, highest 350 W',
       expect.stringContaining('Escape')
     ]);
-    session.accept(power({ seq: 900, at_ms: 105_000, total_w: 500 }));
+    session.accept(power({ seq: 900, at_ms: 115_000, total_w: 500 }));
     expect(await look()).toEqual(first);
-    session.accept(power({ seq: 901, at_ms: 111_000, total_w: 400 }));
+    session.accept(power({ seq: 901, at_ms: 121_000, total_w: 400 }));
     expect(await look()).toEqual(['Power', 'Last 400 W, highest 500 W', first[2]]);
   });
 

@@ -9,26 +9,19 @@ import type { INotebookStreams, IPreferences } from '../src/tokens';
 import { hello, power, SESSION, totals } from './messages';
 import { trans } from './trans';
 
-const { onDraw } = vi.hoisted(() => ({ onDraw: vi.fn() }));
-
 // Needs more of a browser than jsdom is.
-vi.mock('@jupyterlab/ui-components', async () => {
-  const { Widget } = await import('@lumino/widgets');
-  abstract class ReactWidget extends Widget {
-    protected abstract render(): { props: { title: string } } | null;
-    protected override onAfterAttach(): void {
-      this.onUpdateRequest();
+vi.mock('@jupyterlab/ui-components', () => ({
+  LabIcon: vi.fn(() => ({
+    element: ({ container }: { container: HTMLElement }) => {
+      container.append(document.createElement('svg'));
     }
-    protected override onUpdateRequest(): void {
-      onDraw(this.render()?.props.title);
-    }
-  }
-  return { ReactWidget, LabIcon: vi.fn(() => ({ react: 'i' })) };
-});
+  }))
+}));
 
 let session: EnergySession;
 let item: StatusItem;
 let seq = 0;
+const open = vi.fn();
 
 const streams = {
   get current() {
@@ -54,10 +47,10 @@ beforeEach(() => {
   session.accept(hello());
   session.accept(totals({ seq: ++seq }));
   tell(100);
-  item = new StatusItem({ streams, preferences, trans, open: vi.fn() });
+  item = new StatusItem({ streams, preferences, trans, open });
   Widget.attach(item, document.body);
   pass(100);
-  onDraw.mockClear();
+  open.mockClear();
 });
 
 afterEach(() => {
@@ -75,32 +68,58 @@ function pass(ms: number): void {
   MessageLoop.flush();
 }
 
-it('is drawn at most once a second, with what has come by then', () => {
-  for (let quarter = 1; quarter <= 12; quarter++) {
-    tell(100 + quarter);
-    pass(250);
-  }
-  expect(onDraw.mock.calls.length).toBeGreaterThan(1);
-  expect(onDraw.mock.calls.length).toBeLessThan(5);
-  expect(onDraw).toHaveBeenLastCalledWith(expect.stringMatching(/1(09|10|11|12) W/));
+const button = () => item.node.querySelector('button');
+
+/** How often its words have changed while that went on. */
+async function changesWhile(act: () => void): Promise<number> {
+  let changes = 0;
+  const observer = new MutationObserver(records => (changes += records.length));
+  const look = { subtree: true, childList: true, characterData: true };
+  observer.observe(item.node, { ...look, attributes: true, attributeFilter: ['title'] });
+  act();
+  await Promise.resolve();
+  observer.disconnect();
+  return changes;
+}
+
+it('is drawn at most once a second, with what has come by then', async () => {
+  const changes = await changesWhile(() => {
+    for (let quarter = 1; quarter <= 12; quarter++) {
+      tell(100 + quarter);
+      pass(250);
+    }
+  });
+  // Its text and its title.
+  expect(changes).toBeGreaterThan(2);
+  expect(changes).toBeLessThan(10);
+  expect(button()?.textContent).toMatch(/1(09|10|11|12) W/);
+  expect(button()?.title).toMatch(/1(09|10|11|12) W/);
+  expect(button()?.getAttribute('aria-label')).toBe(button()?.title);
 });
 
-it('is not drawn while what it says stays the same', () => {
-  for (let quarter = 1; quarter <= 12; quarter++) {
-    tell(100);
-    pass(250);
-  }
-  expect(onDraw).not.toHaveBeenCalled();
+it('is not drawn while what it says stays the same', async () => {
+  const changes = await changesWhile(() => {
+    for (let quarter = 1; quarter <= 12; quarter++) {
+      tell(100);
+      pass(250);
+    }
+  });
+  expect(changes).toBe(0);
 });
 
 it('says at once what holds of another notebook', () => {
   session = new EnergySession('another');
   tell(55);
   pass(20);
-  expect(onDraw).toHaveBeenLastCalledWith(expect.stringContaining('55'));
+  expect(button()?.textContent).toContain('55.0 W');
 });
 
 it('tells when power is no longer the present one, though nothing more comes', () => {
   pass(2000);
-  expect(onDraw).toHaveBeenLastCalledWith(expect.stringContaining('at rest'));
+  expect(button()?.textContent).toContain('at rest');
+});
+
+it('opens the panel, once for a click', () => {
+  button()?.click();
+  expect(open).toHaveBeenCalledOnce();
 });

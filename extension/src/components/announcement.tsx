@@ -20,7 +20,7 @@ export function Announcement({ session, state }: AnnouncementProps): React.JSX.E
   const [text, setText] = React.useState('');
   const saidAt_ms = React.useRef(-Infinity);
   const { power, totals } = session;
-  React.useEffect(() => {
+  React.useLayoutEffect(() => {
     if (state !== 'live' || !power || performance.now() - saidAt_ms.current < EVERY_MS) {
       return;
     }

@@ -12,18 +12,13 @@ export function usePreferred(preferred: boolean): [boolean, (value: boolean) => 
 /** What was shown when the pointer went down: it does not move away under a drag. */
 export function useGrabbed(): [Span | null, (span: Span) => void] {
   const [grabbed, setGrabbed] = React.useState<Span | null>(null);
-  const grab = (span: Span) => {
+  const grab = React.useCallback((span: Span) => {
     setGrabbed(span);
     // After the chart has taken what was selected.
     const release = () => void window.setTimeout(() => setGrabbed(null));
     window.addEventListener('mouseup', release, { once: true });
-  };
+  }, []);
   return [grabbed, grab];
-}
-
-/** The value there was when the revision changed last. */
-export function useAtChange<T>(revision: string, value: T): T {
-  return React.useMemo(() => value, [revision]);
 }
 
 /** The width of an element, px; 0 until it is known. */

@@ -14,7 +14,7 @@ const MAX_ROWS = 2 * TABLE_POINTS;
 /** How often a table changes while it is read by people, s. */
 const SHOWN_EVERY_S = 2;
 /** How often what can only be heard changes, s. */
-const HEARD_EVERY_S = 10;
+const HEARD_EVERY_S = 30;
 
 export interface TableColumn {
   readonly name: string;

@@ -27,6 +27,7 @@ const LIMIT_DASH = [5, 4];
 
 /** Takes instants and values to pixels of the canvas. */
 type Place = (value: number) => number;
+type Places = readonly [x: Place, y: Place];
 
 type Rows = readonly [first: number, last: number];
 
@@ -35,64 +36,61 @@ export function linePaths(fill: Fill): uPlot.Series.PathBuilder {
     const times = chart.data[0] as Column;
     const values = chart.data[index] as Column;
     const before = fill === 'line before' && index > 1 ? (chart.data[index - 1] as Column) : null;
-    const [x, y] = placesOf(chart);
-    const foot = chart.bbox.top + chart.bbox.height;
-    const pieces = piecesOf(values, first, last);
+    const places = placesOf(chart);
     const stroke = new Path2D();
-    for (const [from, to] of pieces) {
-      trace(stroke, times, values, from, to, x, y);
-    }
+    const pieces = trace(stroke, times, values, first, last, places);
     if (fill === 'none') {
       return { stroke, fill: null, clip: null, flags: NO_CLIPS };
     }
     // Mostly a line has one piece, and its area begins with what was traced.
     const isWhole = pieces.length === 1;
     const area = isWhole ? new Path2D(stroke) : new Path2D();
+    const foot = chart.bbox.top + chart.bbox.height;
     for (const [from, to] of pieces) {
       if (!isWhole) {
-        trace(area, times, values, from, to, x, y);
+        trace(area, times, values, from, to, places);
       }
-      closeBelow(area, times, before, from, to, x, y, foot);
+      closeBelow(area, times, before, from, to, places, foot);
     }
     return { stroke, fill: area, clip: null, flags: NO_CLIPS };
   };
 }
 
-/** The first and the last row of each stretch without a break. */
-function piecesOf(values: Column, first: number, last: number): Rows[] {
-  const pieces: Rows[] = [];
-  for (let from = first; from <= last; from++) {
-    if (isKnown(values, from)) {
-      let to = from;
-      while (to < last && isKnown(values, to + 1)) {
-        to += 1;
-      }
-      pieces.push([from, to]);
-      from = to;
-    }
-  }
-  return pieces;
-}
-
+/** Trace each stretch without a break; returns the first and the last row of each. */
 function trace(
   path: Path2D,
   times: Column,
   values: Column,
-  from: number,
-  to: number,
-  x: Place,
-  y: Place
-): void {
-  if (from === to) {
-    const [px, py] = [x(times[from] ?? 0), y(values[from] ?? 0)];
-    path.moveTo(px - LONE_PX / 2, py);
-    path.lineTo(px + LONE_PX / 2, py);
-    return;
+  first: number,
+  last: number,
+  [x, y]: Places
+): Rows[] {
+  const pieces: Rows[] = [];
+  let from = -1;
+  for (let row = first; row <= last; row++) {
+    const value = values[row] ?? NaN;
+    const isBreak = Number.isNaN(value);
+    if (!isBreak && from >= 0) {
+      path.lineTo(x(times[row] ?? 0), y(value));
+    } else if (!isBreak) {
+      from = row;
+      path.moveTo(x(times[row] ?? 0), y(value));
+    } else if (from >= 0) {
+      pieces.push([from, row - 1]);
+      from = -1;
+    }
   }
-  path.moveTo(x(times[from] ?? 0), y(values[from] ?? 0));
-  for (let row = from + 1; row <= to; row++) {
-    path.lineTo(x(times[row] ?? 0), y(values[row] ?? 0));
+  if (from >= 0) {
+    pieces.push([from, last]);
   }
+  for (const [row, to] of pieces) {
+    if (row === to) {
+      const [px, py] = [x(times[row] ?? 0), y(values[row] ?? 0)];
+      path.moveTo(px - LONE_PX / 2, py);
+      path.lineTo(px + LONE_PX / 2, py);
+    }
+  }
+  return pieces;
 }
 
 /** From the end of a traced piece down, along the line before or the axis, and back to its beginning. */
@@ -102,8 +100,7 @@ function closeBelow(
   before: Column | null,
   from: number,
   to: number,
-  x: Place,
-  y: Place,
+  [x, y]: Places,
   foot: number
 ): void {
   const reach = from === to ? LONE_PX / 2 : 0;
@@ -119,17 +116,13 @@ function closeBelow(
   path.closePath();
 }
 
-function placesOf({ bbox, scales }: uPlot): [Place, Place] {
+function placesOf({ bbox, scales }: uPlot): Places {
   const [from, to] = [scales.x?.min ?? 0, scales.x?.max ?? 1];
   const [low, high] = [scales.y?.min ?? 0, scales.y?.max ?? 1];
   const perSecond = bbox.width / (to - from);
   const perUnit = bbox.height / (high - low);
   const foot = bbox.top + bbox.height;
   return [time => bbox.left + (time - from) * perSecond, value => foot - (value - low) * perUnit];
-}
-
-function isKnown(values: Column, row: number): boolean {
-  return !Number.isNaN(values[row]);
 }
 
 /** Shade stretches of time, behind everything. */

@@ -36,7 +36,7 @@ export function PowerNow({ session, state }: PowerNowProps): React.JSX.Element {
 }
 
 /** A full disc while power is live, an open one at rest, a triangle where nothing comes though something should. */
-function StateShape({ state }: { state: PowerState }): React.JSX.Element {
+const StateShape = React.memo(function StateShape({ state }: { state: PowerState }) {
   return (
     <svg
       className="greenllm-Power-shape"
@@ -52,7 +52,7 @@ function StateShape({ state }: { state: PowerState }): React.JSX.Element {
       )}
     </svg>
   );
-}
+});
 
 export function powerStateName(state: PowerState, trans: TranslationBundle): string {
   switch (state) {

@@ -1,5 +1,6 @@
 /** What was measured today and in all, from the server's ledger. */
 import * as React from 'react';
+import type { LedgerModel } from '../ledger';
 import type { History, HistorySum } from '../messages';
 import { Cost } from './cost';
 import { useEnvironment } from './environment';
@@ -12,14 +13,27 @@ export interface SumsProps {
 }
 
 export function Sums({ session }: SumsProps): React.JSX.Element | null {
-  const { trans, ledger } = useEnvironment();
-  const { value, failure } = useHistory();
-  const asOf = session ? `${session.id} ${session.endedRuns}` : '';
+  const { ledger } = useEnvironment();
+  const { id = '', host = '', endedRuns = 0 } = session ?? {};
+  const asOf = session ? `${id} ${endedRuns}` : '';
   // At each drawing: a panel that is not seen is not drawn, and the ledger asks no more than it must.
-  React.useEffect(() => ledger?.want(asOf));
-  if (!ledger) {
-    return null;
-  }
+  React.useLayoutEffect(() => ledger?.want(asOf));
+  return ledger && <SumsOf ledger={ledger} id={id} host={host} endedRuns={endedRuns} />;
+}
+
+interface SumsOfProps {
+  ledger: LedgerModel;
+  /** Of the session beside; empty where there is none. */
+  id: string;
+  host: string;
+  endedRuns: number;
+}
+
+/** Drawn again only when the ledger or the session has something new to add, not with every message. */
+const SumsOf = React.memo(function SumsOf(props: SumsOfProps) {
+  const { ledger, host } = props;
+  const { trans } = useEnvironment();
+  const { value, failure } = useHistory();
   return (
     <div className="greenllm-Sums" role="group" aria-label={trans.__('Today and all time')}>
       {value && (
@@ -31,17 +45,17 @@ export function Sums({ session }: SumsProps): React.JSX.Element | null {
       {!value && !failure && <p className="greenllm-Note">{trans.__('Asking for today’s sum…')}</p>}
       {failure && <LedgerFailure failure={failure} onRetry={() => void ledger.refresh()} />}
       {value?.problem && <p className="greenllm-Note">{value.problem}</p>}
-      {value && session && isElsewhere(value, session) && (
+      {value && isElsewhere(value, props) && (
         <p className="greenllm-Note">
           {trans.__(
             'This session is not among them yet. A kernel on another host (this one: %1) or with another ledger keeps its own: see greenllm report there.',
-            session.host
+            host
           )}
         </p>
       )}
     </div>
   );
-}
+});
 
 const SumItem = React.memo(function SumItem({ name, sum }: { name: string; sum: HistorySum }) {
   const { trans } = useEnvironment();
@@ -59,7 +73,7 @@ const SumItem = React.memo(function SumItem({ name, sum }: { name: string; sum: 
   );
 });
 
-function isElsewhere(history: History, session: NonNullable<SumsProps['session']>): boolean {
-  const isListed = history.sessions.some(({ session_id }) => session_id === session.id);
-  return session.endedRuns > 0 && history.problem === null && !isListed;
+function isElsewhere(history: History, { id, endedRuns }: SumsOfProps): boolean {
+  const isListed = history.sessions.some(({ session_id }) => session_id === id);
+  return endedRuns > 0 && history.problem === null && !isListed;
 }

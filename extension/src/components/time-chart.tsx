@@ -103,7 +103,7 @@ export function TimeChart(props: TimeChartProps): React.JSX.Element {
     };
   }, [look]);
 
-  React.useEffect(() => {
+  React.useLayoutEffect(() => {
     // In the next frame: before it writes on a canvas the browser lays out what has just changed in the page.
     const frame = requestAnimationFrame(() => {
       // One of other lines is about to be made anew.

@@ -1,6 +1,5 @@
 /** Parts of the panel that take long to draw take turns: not all of them are drawn with the same message. */
 import * as React from 'react';
-import { Deadline } from '../deadline';
 
 /** How soon what was held back is drawn where no further message comes, ms. */
 const AFTER_MS = 300;
@@ -31,15 +30,13 @@ export function useTurns<Values extends object>(
   }
   drawn.current = now;
   const isBehind = turns.flat().some(part => latest[part] !== now[part]);
-  const rest = React.useMemo(
-    () =>
-      new Deadline(() => {
-        isLate.current = true;
-        drawAgain();
-      }),
-    [drawAgain]
-  );
-  React.useEffect(() => rest.setIn(isBehind ? AFTER_MS : null));
-  React.useEffect(() => () => rest.dispose(), [rest]);
+  React.useLayoutEffect(() => {
+    const rest = () => {
+      isLate.current = true;
+      drawAgain();
+    };
+    const timer = isBehind ? window.setTimeout(rest, AFTER_MS) : undefined;
+    return () => window.clearTimeout(timer);
+  });
   return now;
 }

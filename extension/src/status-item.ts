@@ -1,13 +1,13 @@
 /** The item in the status bar: power now, the session's energy, and how it stands with its budget. */
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { ReactWidget } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
 import { Signal, type ISignal } from '@lumino/signaling';
-import * as React from 'react';
+import { Widget } from '@lumino/widgets';
 import { budgetUse, type BudgetState } from './budget';
 import { powerStateName } from './components/power';
 import { figureText } from './figure';
 import { leafIcon } from './icon';
-import { drawNow, Pace } from './pace';
+import { Pace } from './pace';
 import type { Preferences } from './preferences';
 import { provenanceOfTotal } from './provenance';
 import { formatEnergy, formatPercent, formatPower } from './quantities';
@@ -23,14 +23,14 @@ export interface StatusItemOptions {
   open: () => void;
 }
 
-/** Made once: its picture is set as text, which the browser has to read each time. */
-const ICON = <leafIcon.react tag="span" height="14px" width="14px" />;
-
+const ICON_SIZE = { height: '14px', width: '14px' };
 /** It is read in passing, ms. */
 const SHORTEST_MS = 1000;
 
-/** Draws only what differs from what stands there: it is there whatever else the user looks at. */
-export class StatusItem extends ReactWidget {
+/** Changes only what differs from what stands there: it is there whatever else the user looks at. */
+export class StatusItem extends Widget {
+  private readonly _button = document.createElement('button');
+  private readonly _text = document.createElement('span');
   private readonly _activeChanged = new Signal<this, void>(this);
   private readonly _pace: Pace;
   private _isActive = false;
@@ -40,14 +40,14 @@ export class StatusItem extends ReactWidget {
 
   constructor(private readonly options: StatusItemOptions) {
     super();
-    const { streams, preferences } = options;
+    const { streams, preferences, open } = options;
     this.addClass('greenllm-StatusItem');
+    this._button.className = 'greenllm-StatusItem-button';
+    this._button.addEventListener('click', open);
+    leafIcon.element({ container: this._button, tag: 'span', ...ICON_SIZE });
+    this._button.append(this._text);
     this._pace = new Pace({
-      draw: () => {
-        if (!isSame(this._read(), this._drawn)) {
-          drawNow(this);
-        }
-      },
+      draw: () => this._draw(),
       isSeen: () => this._isActive && this.isAttached,
       every_ms: () => Math.max(preferences.current.refreshMs, SHORTEST_MS)
     });
@@ -70,34 +70,35 @@ export class StatusItem extends ReactWidget {
     super.dispose();
   }
 
-  protected override render(): React.JSX.Element | null {
-    const { streams, open } = this.options;
-    this._drawn = this._read();
-    this._drawnOf = streams.current?.session ?? null;
-    if (!this._drawn) {
-      return null;
-    }
-    const { text, detail, budget } = this._drawn;
-    return (
-      <button
-        className="greenllm-StatusItem-button"
-        title={detail}
-        aria-label={detail}
-        data-budget={budget}
-        onClick={open}
-      >
-        {ICON}
-        <span>{text}</span>
-      </button>
-    );
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this._draw();
   }
 
-  /** What there is to show now; asks to be drawn again when time alone changes it. */
-  private _read(): Status | null {
+  /** Asks to be drawn again when time alone changes it. */
+  private _draw(): void {
     const { streams, preferences, trans } = this.options;
-    const session = streams.current?.session;
-    this._pace.requestIn(session ? changesIn_s(session) : null);
-    return session ? statusOf(session, preferences.current, trans) : null;
+    const session = streams.current?.session ?? null;
+    this._pace.requestIn(session && changesIn_s(session));
+    this._drawnOf = session;
+    const status = session && statusOf(session, preferences.current, trans);
+    const last = this._drawn;
+    this._drawn = status;
+    if (!status) {
+      this._button.remove();
+      return;
+    }
+    if (last?.text !== status.text) {
+      this._text.textContent = status.text;
+    }
+    if (last?.detail !== status.detail) {
+      this._button.title = status.detail;
+      this._button.setAttribute('aria-label', status.detail);
+    }
+    this._button.dataset.budget = status.budget;
+    if (!last) {
+      this.node.append(this._button);
+    }
   }
 
   private _onChanged(): void {
@@ -111,10 +112,6 @@ export class StatusItem extends ReactWidget {
     }
     this._pace.request((current?.session ?? null) !== this._drawnOf);
   }
-}
-
-function isSame(a: Status | null, b: Status | null): boolean {
-  return a?.text === b?.text && a?.detail === b?.detail && a?.budget === b?.budget;
 }
 
 interface Status {
