@@ -44,8 +44,7 @@ export class StatusItem extends Widget {
     this.addClass('greenllm-StatusItem');
     this._button.className = 'greenllm-StatusItem-button';
     this._button.addEventListener('click', open);
-    leafIcon.element({ container: this._button, tag: 'span', ...ICON_SIZE });
-    this._button.append(this._text);
+    this._button.append(leafIcon.element({ tag: 'span', ...ICON_SIZE }), this._text);
     this._pace = new Pace({
       draw: () => this._draw(),
       isSeen: () => this._isActive && this.isAttached,

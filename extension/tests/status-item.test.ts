@@ -12,9 +12,7 @@ import { trans } from './trans';
 // Needs more of a browser than jsdom is.
 vi.mock('@jupyterlab/ui-components', () => ({
   LabIcon: vi.fn(() => ({
-    element: ({ container }: { container: HTMLElement }) => {
-      container.append(document.createElement('svg'));
-    }
+    element: ({ tag }: { tag: string }) => document.createElement(tag)
   }))
 }));
 
