@@ -4,7 +4,7 @@ import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 import { flushSync } from 'react-dom';
-import { createRoot } from 'react-dom/client';
+import { createRoot, type Root } from 'react-dom/client';
 import type { Environment } from './components/environment';
 import { Panel } from './components/panel';
 import { HostWatch, type Subject } from './host-watch';
@@ -35,12 +35,13 @@ export interface EnergyPanelOptions {
 }
 
 export class EnergyPanel extends Widget {
-  private readonly _root = createRoot(this.node);
   private readonly _streams: INotebookStreams;
   private readonly _hostWatch: HostWatch;
   /** Replaced when something in it changes: what depends on it is then drawn again. */
   private _environment: Environment;
   private readonly _pace: Pace;
+  /** As long as the panel is in the page. */
+  private _root: Root | null = null;
   /** What was drawn last, apart from figures. */
   private _drawn = '';
   private readonly _ledger: LedgerModel;
@@ -59,8 +60,7 @@ export class EnergyPanel extends Widget {
       ledger: this._ledger
     };
     this._pace = new Pace({
-      // Within the frame at hand: left to itself React takes one for each of its steps.
-      draw: () => flushSync(() => this._root.render(this._content())),
+      draw: () => this._draw(),
       isSeen: () => this.isVisible,
       every_ms: () => preferences.current.refreshMs
     });
@@ -91,19 +91,25 @@ export class EnergyPanel extends Widget {
     this._pace.dispose();
     this._ledger.dispose();
     this._hostWatch.dispose();
-    this._root.unmount();
     super.dispose();
   }
 
-  protected override onBeforeShow(message: Message): void {
-    super.onBeforeShow(message);
-    this._pace.request(true);
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this._onSeen();
+  }
+
+  /** Where it is put next, all of it is made anew: what it remembers of the page holds no more. */
+  protected override onBeforeDetach(message: Message): void {
+    this._hostWatch.look(null);
+    this._root?.unmount();
+    this._root = null;
+    super.onBeforeDetach(message);
   }
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
-    this._hostWatch.look(this._hostSubject());
-    this._pace.request(true);
+    this._onSeen();
   }
 
   protected override onAfterHide(message: Message): void {
@@ -111,23 +117,34 @@ export class EnergyPanel extends Widget {
     this._hostWatch.look(null);
   }
 
-  private _content(): React.JSX.Element {
+  /** It is in view: nothing was drawn before. */
+  private _onSeen(): void {
+    this._hostWatch.look(this._hostSubject());
+    this._pace.request(true);
+  }
+
+  /** Within the frame at hand: left to itself React takes one for each of its steps. */
+  private _draw(): void {
     const { notebook, current } = this._streams;
     this._drawn = this._subject();
     this._pace.requestIn(current?.session ? changesIn_s(current.session) : null);
-    return (
-      <Panel
-        view={{
-          environment: this._environment,
-          notebookName: notebook?.title.label ?? '',
-          facts: current?.facts ?? null,
-          failure: current?.failure ?? null,
-          isLoading: current?.isLoading ?? false,
-          hostPower: this._hostWatch.power,
-          cellOrder: this._streams.cellOrder,
-          drawAgain: this._drawAgain
-        }}
-      />
+    this._root ??= createRoot(this.node);
+    const root = this._root;
+    flushSync(() =>
+      root.render(
+        <Panel
+          view={{
+            environment: this._environment,
+            notebookName: notebook?.title.label ?? '',
+            facts: current?.facts ?? null,
+            failure: current?.failure ?? null,
+            isLoading: current?.isLoading ?? false,
+            hostPower: this._hostWatch.power,
+            cellOrder: this._streams.cellOrder,
+            drawAgain: this._drawAgain
+          }}
+        />
+      )
     );
   }
 

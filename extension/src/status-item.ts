@@ -74,7 +74,12 @@ export class StatusItem extends Widget {
     this._draw();
   }
 
-  /** Asks to be drawn again when time alone changes it. */
+  /** The status bar asks for it where it shows the item again. */
+  protected override onUpdateRequest(): void {
+    this._draw();
+  }
+
+  /** Show what holds now, and ask to be drawn again when time alone changes that. */
   private _draw(): void {
     const { streams, preferences, trans } = this.options;
     const session = streams.current?.session ?? null;
@@ -94,7 +99,9 @@ export class StatusItem extends Widget {
       this._button.title = status.detail;
       this._button.setAttribute('aria-label', status.detail);
     }
-    this._button.dataset.budget = status.budget;
+    if (last?.budget !== status.budget) {
+      this._button.dataset.budget = status.budget;
+    }
     if (!last) {
       this.node.append(this._button);
     }

@@ -9,7 +9,12 @@ import { button, click, draw, host, usual } from './page';
 
 /** Stands in for uPlot, which draws on a canvas that jsdom has not, and keeps what it was given. */
 const drawn = vi.hoisted(() => ({
-  charts: [] as { data: Float64Array[]; x: { min: number; max: number }; pictures: number }[]
+  charts: [] as {
+    data: Float64Array[];
+    x: { min: number; max: number };
+    pictures: number;
+    hooks: { setCursor: ((chart: unknown) => void)[] };
+  }[]
 }));
 vi.mock('uplot', () => ({
   default: class {
@@ -17,9 +22,11 @@ vi.mock('uplot', () => ({
     series: unknown;
     x: unknown = null;
     pictures = 0;
-    constructor({ series }: { series: unknown }, data: unknown) {
+    hooks: unknown;
+    constructor({ series, hooks }: { series: unknown; hooks: unknown }, data: unknown) {
       this.data = data;
       this.series = series;
+      this.hooks = hooks;
       drawn.charts.push(this as never);
     }
     batch(act: () => void) {
@@ -72,9 +79,14 @@ function feed(session: EnergySession, from_s: number, to_s: number): void {
   }
 }
 
-function chartsOf(session: EnergySession, drawn = session.pictureRevision): React.JSX.Element {
+function chartsOf(
+  session: EnergySession,
+  drawn = session.pictureRevision,
+  isLive = true
+): React.JSX.Element {
   const { pictureRevision } = session;
-  return <Charts session={session} powerRevision={pictureRevision} emissionsRevision={drawn} />;
+  const revisions = { powerRevision: pictureRevision, emissionsRevision: drawn };
+  return <Charts session={session} {...revisions} isLive={isLive} />;
 }
 
 function press(key: string): void {
@@ -100,6 +112,20 @@ describe('the charts', () => {
     await draw(chartsOf(session));
     expect(pictures()).toEqual([1, 1]);
     expect(drawn.charts.map(chart => chart.x.max)).toEqual([101.75, 101.75]);
+  });
+
+  it('wait for their turn also while the pointer moves over them', async () => {
+    const session = sessionOf();
+    feed(session, 0, 100);
+    await draw(chartsOf(session));
+    const before = drawn.charts.map(chart => chart.pictures);
+    feed(session, 100, 102);
+    act(() => {
+      const pointed = { cursor: { left: 10 }, posToVal: () => 50 };
+      drawn.charts.forEach(({ hooks }) => hooks.setCursor.forEach(hook => hook(pointed)));
+    });
+    expect(host.querySelector('.greenllm-Charts-reading')?.textContent).toContain('350 W');
+    expect(drawn.charts.map(chart => chart.pictures)).toEqual(before);
   });
 
   it('of the session are drawn at once where power rises above what is shown', async () => {
@@ -316,6 +342,18 @@ describe('the charts', () => {
     expect(await look()).toEqual(first);
     session.accept(power({ seq: 901, at_ms: 121_000, total_w: 400 }));
     expect(await look()).toEqual(['Power', 'Last 400 W, highest 500 W', first[2]]);
+  });
+
+  it('say at once what they show where power has come to rest', async () => {
+    const session = sessionOf();
+    feed(session, 0, 1);
+    await draw(chartsOf(session));
+    const said = () => host.querySelector('figure > .greenllm-Heard')?.textContent;
+    session.accept(power({ seq: 900, at_ms: 5000, total_w: 500 }));
+    await draw(chartsOf(session));
+    expect(said()).toBe('Last 350 W, highest 350 W');
+    await draw(chartsOf(session, session.pictureRevision, false));
+    expect(said()).toBe('Last 500 W, highest 500 W');
   });
 
   it('mark cells with their names as text, and lead to them', async () => {

@@ -61,7 +61,8 @@ function draw(
       key: 'charts',
       session,
       powerRevision: session.pictureRevision,
-      emissionsRevision: session.pictureRevision
+      emissionsRevision: session.pictureRevision,
+      isLive: true
     }),
     React.createElement(ChannelList, { key: 'channels', channels: CHANNELS, power: session.power })
   ];

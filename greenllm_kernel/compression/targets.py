@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from greenllm_kernel.accounting.notation import BYTES, COUNTS, JOULES, SECONDS, WATT_HOURS, Units, quantity_text
 from greenllm_kernel.compression.nearest import did_you_mean
 from greenllm_kernel.errors import RecipeError
+from greenllm_kernel.quantities import Interval
 
 if TYPE_CHECKING:
     from greenllm_kernel.compression.comparison.comparison import Comparison
@@ -66,13 +67,24 @@ class Target:
     name: str
     bound: float
 
-    def judged(self, figures: Mapping[str, float | None]) -> TargetOutcome:
-        """Return whether it is reached by these figures; those that are missing or None were not measured."""
+    def judged(
+        self, figures: Mapping[str, float | None], intervals: Mapping[str, Interval | None] | None = None
+    ) -> TargetOutcome:
+        """Return whether it is reached by these figures.
+
+        Args:
+            figures: those that are missing or None were not measured.
+            intervals: of them (95 %), where they have one: one with the bound inside leaves open what became of it.
+        """
         value = figures.get(self.name)
         if value is None:
             return TargetOutcome(self, None, None)
-        is_reached = value >= self.bound if FIGURES[self.name].is_least else value <= self.bound
-        return TargetOutcome(self, value, is_reached)
+        interval = (intervals or {}).get(self.name)
+        reached = {self._is_within(one) for one in interval or (value,)}
+        return TargetOutcome(self, value, reached.pop() if len(reached) == 1 else None, interval)
+
+    def _is_within(self, value: float) -> bool:
+        return value >= self.bound if FIGURES[self.name].is_least else value <= self.bound
 
     def __str__(self) -> str:
         figure = FIGURES[self.name]
@@ -86,21 +98,29 @@ class TargetOutcome:
     Attributes:
         target: what was to be reached.
         value: of the figure; None where it was not measured.
-        is_reached: None where that is not known.
+        is_reached: None where that is not known: nothing was measured, or the interval holds the bound.
+        interval: of the figure (95 %); None where it has none.
     """
 
     target: Target
     value: float | None
     is_reached: bool | None
+    interval: Interval | None = None
 
     def __str__(self) -> str:
         if self.value is None:
             return f"{self.target}: not measured; {FIGURES[self.target.name].measured_by} does"
-        return f"{self.target}: {'reached' if self.is_reached else 'missed'}, {_text(self.target.name, self.value)}"
+        name = self.target.name
+        told = _text(name, self.value)
+        if self.interval is not None:
+            told += f" [{', '.join(_text(name, end) for end in self.interval)}]"
+        word = {True: "reached", False: "missed", None: "not sure"}[self.is_reached]
+        return f"{self.target}: {word}, {told}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON data."""
-        return {**asdict(self.target), "value": self.value, "is_reached": self.is_reached}
+        interval = list(self.interval) if self.interval else None
+        return {**asdict(self.target), "value": self.value, "interval": interval, "is_reached": self.is_reached}
 
 
 def targets_of(wanted: Any, where: str, lines: Mapping[str, str] | None = None) -> tuple[Target, ...]:
@@ -133,19 +153,30 @@ def figures_of(comparison: Comparison, contender: str, batch: int | None = None)
         contender: its name.
         batch: at which it was measured; the first one where it is not said.
     """
+    return {name: value for name, (value, _) in _measured(comparison, contender, batch).items()}
+
+
+def intervals_of(comparison: Comparison, contender: str, batch: int | None = None) -> dict[str, Interval | None]:
+    """Return the 95 % intervals of the same figures; None where they have none."""
+    return {name: interval for name, (_, interval) in _measured(comparison, contender, batch).items()}
+
+
+def _measured(
+    comparison: Comparison, contender: str, batch: int | None
+) -> dict[str, tuple[float | None, Interval | None]]:
     one = next(each for each in comparison.contenders if each.name == contender)
     cell = comparison.cell(contender, comparison.whole_phase, comparison.batches[0] if batch is None else batch)
-    change = comparison.text_change(one)
+    gross, text, right = cell.gross if cell else None, one.text, one.accuracy
     return {
-        "parameters": one.parameters,
-        "file_bytes": one.file_bytes,
-        "memory_bytes": one.memory_bytes,
-        "energy_j_per_token": cell.gross.value_j if cell and cell.gross else None,
-        "latency_s": cell.latency_p99_s if cell else None,
-        "first_token_s": cell.first_token_s if cell else None,
-        "bits_per_byte": one.text.bits_per_byte if one.text else None,
-        "bits_per_byte_change": change[0] if change else None,
-        "accuracy": one.accuracy.value if one.accuracy else None,
+        "parameters": (one.parameters, None),
+        "file_bytes": (one.file_bytes, None),
+        "memory_bytes": (one.memory_bytes, None),
+        "energy_j_per_token": (gross.value_j, gross.interval_j) if gross else (None, None),
+        "latency_s": (cell.latency_p99_s if cell else None, None),
+        "first_token_s": (cell.first_token_s if cell else None, None),
+        "bits_per_byte": (text.bits_per_byte, text.interval_bits) if text else (None, None),
+        "bits_per_byte_change": comparison.text_change(one) or (None, None),
+        "accuracy": (right.value, right.interval) if right else (None, None),
     }
 
 

@@ -26,6 +26,7 @@ import loading  # noqa: E402
 import memory  # noqa: E402
 import runtimes  # noqa: E402
 import sampling  # noqa: E402
+import studies  # noqa: E402
 import verdict  # noqa: E402
 import windows  # noqa: E402
 from figure import Figure, table  # noqa: E402
@@ -39,6 +40,7 @@ PARTS = {
     "javascript": javascript.figures,
     "browser": browser.figures,
     "compression": compression.figures,
+    "studies": studies.figures,
 }
 
 TRUTH_PARTS = {

@@ -102,7 +102,7 @@ def test_deep_compression_makes_a_small_file_and_a_target_is_reached(run: Run) -
     made, judged = (run("04-compress-and-compare").text(cell) for cell in ("deep", "sorted"))
 
     assert re.search(r"file of the weights at most 4.00 MB: reached, [\d.]+ kB", made)
-    assert re.search(r"energy of a new token at most 1.00 mJ: (reached|missed), [\d.]+ .?J", judged)
+    assert re.search(r"energy of a new token at most 1.00 mJ: (reached|missed|not sure), [\d.]+ .?J", judged)
     assert "did you mean 'prune_layers'?" in run("04-compress-and-compare").text("refused")
 
 
@@ -118,7 +118,7 @@ def test_what_the_student_took_and_when_that_is_paid_back_is_told(run: Run) -> N
 
     when = r"compressing took [\d.]+ .*J: paid back (never|after [\d,]+ tokens)"
     assert re.search(rf"^student +{CHANGE}, {VERDICT}; {when}$", text, re.MULTILINE), text
-    assert re.search(r"more bits per byte at most 1 %: (reached|missed), -?[\d.]+ %", text)
+    assert re.search(r"more bits per byte at most 1 %: (reached|missed|not sure), -?[\d.]+ %", text)
 
 
 def tables(text: str) -> list[tuple[str, list[str]]]:

@@ -75,6 +75,16 @@ def test_the_file_of_a_packed_model_is_told_in_whatever_form_it_is_given(recipe,
     assert told == file.stat().st_size - names < 0.5 * base.file_bytes
 
 
+def test_packed_layers_of_other_shapes_are_not_the_same_work(session):
+    model = llama()
+    wide = compress(model, "- int8_dynamic", session=session)
+    narrow = compress(model, "- prune_mlp: {remove: 0.5}\n- int8_dynamic", session=session)
+
+    base, alike, other = entrants([wide, compress(model, "- int8_dynamic", session=session), narrow], "eager", session)
+
+    assert base.operations == alike.operations != other.operations
+
+
 def test_a_file_that_would_not_be_ours_has_no_size_and_saves_nothing(session):
     packed = torch.ao.quantization.quantize_dynamic(llama(), {torch.nn.Linear})
 

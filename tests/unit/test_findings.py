@@ -139,9 +139,11 @@ def test_a_smaller_file_alone_is_a_storage_saving_only() -> None:
     smaller = [entrant("base"), entrant("packed", file_bytes=90)]
 
     assert {v.words for v in found(smaller, {"base": 1.0, "packed": 1.0}).verdicts} == {"storage saving only"}
-    assert {v.words for v in found(smaller, {"base": 1.0, "packed": 1.0}, noise=0.1).verdicts} == {
-        "storage saving only"
-    }
+    loud = [
+        found(smaller, {"base": 1.0, "packed": 1.0}, noise=0.1, relative=relative)
+        for relative in ({}, {"model_j": 0.4})
+    ]
+    assert [{v.words for v in each.verdicts} for each in loud] == [{"inconclusive"}, {"storage saving only"}]
     alike = found([entrant("base"), entrant("other")], {"base": 1.0, "other": 1.0})
     assert {verdict.outcome for verdict in alike.verdicts} == {Outcome.UNCHANGED}
 
@@ -232,15 +234,21 @@ def test_compressing_is_paid_back_after_its_cost_over_the_saving() -> None:
 
 
 def test_the_targets_of_a_recipe_are_judged_by_what_was_measured() -> None:
-    targets = [Target("energy_j_per_token", 0.9), Target("bits_per_byte_change", 0.01), Target("accuracy", 0.5)]
+    bounds = {"energy_j_per_token": 2.0, "bits_per_byte_change": 0.01, "accuracy": 0.5}
+    targets = [*(Target(name, bound) for name, bound in bounds.items()), Target("energy_j_per_token", 0.9)]
     small = replace(entrant("small"), targets=targets)
     evaluated = {"base": bits(1.0), "small": bits(1.1)}
 
     result = found([entrant("base"), small], {"base": 1.0, "small": 0.8}, evaluated=evaluated)
 
-    assert [outcome.is_reached for outcome in result.judged(result.contenders[1])] == [True, False, None]
+    outcomes = result.judged(result.contenders[1])
+    assert [outcome.is_reached for outcome in outcomes] == [True, False, None, None]
+    low, high = outcomes[3].interval
+    assert low < outcomes[3].value < 0.9 < high
     assert result.judged(result.contenders[0]) == []
-    assert any("small: energy of a new token at most 900 mJ: reached" in line for line in str(result).splitlines())
+    lines = str(result).splitlines()
+    assert any("small: energy of a new token at most 2.00 J: reached" in line for line in lines)
+    assert any("small: energy of a new token at most 900 mJ: not sure" in line for line in lines)
 
 
 def test_all_of_it_is_json() -> None:

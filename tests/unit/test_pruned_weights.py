@@ -81,6 +81,22 @@ def test_wanda_takes_what_meets_small_inputs_and_taylor_what_the_loss_does_not_f
         assert (head[:, 16:] == 0).float().mean() < 0.05
 
 
+def test_taylor_counts_gradients_of_batches_whose_sum_is_nothing():
+    model, batches = llama(), [{"input_ids": ids(1, 8)}, {"input_ids": ids(1, 8).flip(1)}]
+    weight = model.lm_head.weight
+    slopes = []
+    for batch in batches:
+        model(**batch, labels=batch["input_ids"]).loss.backward()
+        slopes.append(weight.grad)
+        model.zero_grad()
+
+    found = scores(model, {"lm_head": model.lm_head}, "taylor", Context(batches=lambda: iter(batches)))("lm_head")
+
+    expected = sum((weight.detach() * slope).square() for slope in slopes) / 2
+    torch.testing.assert_close(found, expected)
+    assert (found >= (weight.detach() * sum(slopes) / 2).square() - 1e-12).all()
+
+
 @pytest.mark.parametrize("importance", ["wanda", "taylor", "similarity"])
 def test_padding_does_not_count(importance):
     model, row = llama(), ids(1, 8)

@@ -45,6 +45,7 @@ def test_a_recipe_says_of_each_target_whether_it_was_reached_or_not_measured():
         "name": "parameters",
         "bound": 40e3,
         "value": result.after.parameters,
+        "interval": None,
         "is_reached": True,
     }
 
@@ -87,6 +88,33 @@ def test_a_target_that_cannot_be_is_refused_with_what_could(text, said):
         Recipe.of(text, catalogue())
 
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("interval", "is_reached", "said"),
+    [
+        ((0.001, 0.004), True, "reached, 3.00 mJ [1.00 mJ, 4.00 mJ]"),
+        ((0.001, 0.009), None, "not sure, 3.00 mJ [1.00 mJ, 9.00 mJ]"),
+        ((0.0055, 0.009), False, "missed, 3.00 mJ [5.50 mJ, 9.00 mJ]"),
+        (None, True, "reached, 3.00 mJ"),
+    ],
+)
+def test_a_target_is_reached_where_the_whole_interval_is_on_its_side(interval, is_reached, said):
+    target = Target("energy_j_per_token", 0.005)
+
+    outcome = target.judged({"energy_j_per_token": 0.003}, {"energy_j_per_token": interval})
+
+    assert outcome.is_reached is is_reached
+    assert str(outcome) == f"energy of a new token at most 5.00 mJ: {said}"
+    assert outcome.to_dict()["interval"] == (list(interval) if interval else None)
+
+
+def test_of_accuracy_the_lower_end_has_to_be_above_the_least():
+    target = Target("accuracy", 0.9)
+
+    outcomes = [target.judged({"accuracy": 0.95}, {"accuracy": one}) for one in ((0.91, 0.99), (0.88, 0.99))]
+
+    assert [outcome.is_reached for outcome in outcomes] == [True, None]
 
 
 def test_bounds_are_numbers_or_have_units():

@@ -153,7 +153,10 @@ def test_storage_alone_is_saved_where_the_energy_does_not_change() -> None:
 
     assert outcome(quiet, is_smaller=True) is Outcome.STORAGE_ONLY
     assert outcome(loud, is_smaller=True) is Outcome.INCONCLUSIVE
-    assert outcome(loud, is_smaller=True, is_same_work=True) is Outcome.STORAGE_ONLY
+    same = {"is_smaller": True, "is_same_work": True}
+    assert outcome(loud, **same, provenance=Provenance.ESTIMATED) is Outcome.STORAGE_ONLY
+    assert outcome(loud, **same, provenance=Provenance.MEASURED) is Outcome.INCONCLUSIVE
+    assert outcome(quiet, **same, provenance=Provenance.MEASURED) is Outcome.STORAGE_ONLY
     assert outcome(noisy(-0.2, 0.02), is_smaller=True, is_same_work=True) is Outcome.SAVES
 
 

@@ -19,9 +19,14 @@ export function Announcement({ session, state }: AnnouncementProps): React.JSX.E
   const { trans, preferences } = useEnvironment();
   const [text, setText] = React.useState('');
   const saidAt_ms = React.useRef(-Infinity);
+  const isThere = React.useRef(false);
   const { power, totals } = session;
   React.useLayoutEffect(() => {
-    if (state !== 'live' || !power || performance.now() - saidAt_ms.current < EVERY_MS) {
+    // A text is told where it comes into a region that is there already.
+    const isFirst = !isThere.current;
+    isThere.current = true;
+    const isTooSoon = isFirst || performance.now() - saidAt_ms.current < EVERY_MS;
+    if (state !== 'live' || !power || isTooSoon) {
       return;
     }
     saidAt_ms.current = performance.now();

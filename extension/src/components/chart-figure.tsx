@@ -1,18 +1,19 @@
-/** One chart with its title, and behind it the sentence and the table that say the same. */
+/** One chart with its title and with what a hand does to it, and behind it the sentence and the table that say the same. */
 import * as React from 'react';
 import type { Column } from '../columns';
 import type { HistoryTable } from '../history';
 import type { Quantity } from '../messages';
+import { seenOf } from './band-lanes';
 import { readingAt } from './chart-readings';
-import type { ChartProps, Stretch } from './chart-stretch';
+import type { ChartProps, ChartScene } from './chart-scene';
 import { ChartSummary, ChartTable, type TableColumn } from './chart-table';
+import { actionOf, selected } from './chart-view';
 import { useEnvironment } from './environment';
 import { TimeChart, type ChartPicture } from './time-chart';
 
 export interface ChartFigureProps {
-  /** What the chart is given by those around it. */
-  given: ChartProps;
-  stretch: Stretch;
+  shared: ChartProps;
+  scene: ChartScene;
   picture: ChartPicture;
   /** Changes when the picture is to be drawn anew. */
   version: string;
@@ -31,8 +32,9 @@ export interface ChartFigureProps {
 
 export function ChartFigure(props: ChartFigureProps): React.JSX.Element {
   const { theme } = useEnvironment();
-  const { given, stretch, name } = props;
-  const { span, table, row, tableVersion } = stretch;
+  const { scene, name } = props;
+  const { session, onView, onGrab, onHover, isTable, width, syncKey, keysId } = props.shared;
+  const { span, bounds, table, row, bands, marking, tableVersion } = scene;
   const id = React.useId();
   return (
     <figure className="greenllm-ChartFigure" aria-label={name}>
@@ -40,28 +42,46 @@ export function ChartFigure(props: ChartFigureProps): React.JSX.Element {
         name={name}
         reading={row === null ? '' : readingAt(table, row, props.values, props.format)}
       />
-      {!given.isTable && given.width > 0 && (
+      {!isTable && width > 0 && (
         <TimeChart
-          {...stretch.chart}
           {...props.picture}
-          version={props.version}
           name={name}
-          describedBy={`${id} ${given.keysId}`}
+          describedBy={`${id} ${keysId}`}
+          width={width}
           height={props.height_px}
+          span={span}
+          shades={bands.map(band => ({
+            span: seenOf(band.run, span, session.history.last_s),
+            isMarked: band === marking
+          }))}
           formatTick={props.formatTick}
+          syncKey={syncKey}
           theme={theme}
+          version={props.version}
+          onHover={onHover}
+          onGrab={() => onGrab(span)}
+          onSelect={part => onView({ kind: 'zoom', span: selected(part, bounds) })}
+          onReset={() => onView({ kind: 'reset' })}
+          onKeyDown={event => {
+            const action = actionOf(event.key, span, bounds);
+            if (action && !event.ctrlKey && !event.metaKey && !event.altKey) {
+              event.preventDefault();
+              event.stopPropagation();
+              onView(action);
+            }
+          }}
         />
       )}
       <ChartSummary id={id} span={span} version={tableVersion} textOf={props.summaryOf} />
       <ChartTable
-        table={stretch.brief}
-        span={span}
-        isShown={given.isTable}
-        version={tableVersion}
         name={name}
-        early_s={props.early_s}
+        table={scene.brief}
+        span={span}
         columnsOf={props.columnsOf}
         format={props.format}
+        isShown={isTable}
+        version={tableVersion}
+        early_s={props.early_s}
       />
     </figure>
   );

@@ -21,6 +21,11 @@ export function useGrabbed(): [Span | null, (span: Span) => void] {
   return [grabbed, grab];
 }
 
+/** The value there was when the revision changed last. */
+export function useAtChange<T>(revision: string, value: T): T {
+  return React.useMemo(() => value, [revision]);
+}
+
 /** The width of an element, px; 0 until it is known. */
 export function useWidth(): [React.RefCallback<HTMLElement>, number] {
   const [width, setWidth] = React.useState(0);

@@ -14,6 +14,8 @@ export interface ChartsProps {
   powerRevision: string;
   /** The same for the chart of emissions. */
   emissionsRevision: string;
+  /** Whether power is the present one. */
+  isLive: boolean;
 }
 
 /** Drawn again only when there is something new to draw, not with every message. */
@@ -22,7 +24,7 @@ export const Charts = React.memo(function Charts(props: ChartsProps) {
 });
 
 function ChartsOfHistory(props: ChartsProps): React.JSX.Element {
-  const { session, powerRevision, emissionsRevision } = props;
+  const { session, powerRevision, emissionsRevision, isLive } = props;
   const { trans, preferences } = useEnvironment();
   const [view, onView] = React.useReducer(changedView, FIRST_VIEW);
   const [isStacked, setStacked] = usePreferred(preferences.chart === 'stacked');
@@ -36,6 +38,7 @@ function ChartsOfHistory(props: ChartsProps): React.JSX.Element {
   const syncKey = React.useId();
   const shared = {
     session,
+    isLive,
     view,
     onView,
     grabbed,

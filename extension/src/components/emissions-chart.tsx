@@ -5,7 +5,7 @@ import { figureText } from '../figure';
 import type { Quantity } from '../messages';
 import { formatEmissions, formatMassTick } from '../quantities';
 import { ChartFigure } from './chart-figure';
-import { useStretch, type ChartProps } from './chart-stretch';
+import { useScene, useVersion, type ChartProps } from './chart-scene';
 import { emissionsPicture } from './emissions-picture';
 import { useEnvironment } from './environment';
 
@@ -16,17 +16,18 @@ const EVERY_S = 0.5;
 export const EmissionsChart = React.memo(function EmissionsChart(props: ChartProps) {
   const { view } = props;
   const { trans } = useEnvironment();
-  const stretch = useStretch(props);
-  const { span, table } = stretch;
+  const scene = useScene(props);
+  const { span, table } = scene;
   const picture = emissionsPicture(table, span, view.range === 'session' && view.zoom === null);
+  const version = useVersion(props, scene, picture.range[1], EVERY_S);
   const name = trans.__('Cumulative emissions');
   const mass = (value: Quantity) => figureText(formatEmissions(value, null, trans));
   return (
     <ChartFigure
-      given={props}
-      stretch={stretch}
+      shared={props}
+      scene={scene}
       picture={picture}
-      version={stretch.versionOf(picture.range[1], EVERY_S)}
+      version={version}
       name={name}
       height_px={HEIGHT_PX}
       formatTick={formatMassTick}

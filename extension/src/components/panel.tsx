@@ -138,6 +138,7 @@ function SessionFigures(props: SessionFiguresProps): React.JSX.Element {
             session={session}
             powerRevision={drawn.powerChart}
             emissionsRevision={drawn.emissionsChart}
+            isLive={state === 'live'}
           />
           {hello && <ChannelList channels={hello.channels} power={drawn.power} />}
         </section>

@@ -5,7 +5,7 @@ import type { Band } from './band-lanes';
 import { Bands, bandText } from './bands';
 import { ChartFigure } from './chart-figure';
 import { powerColumns, powerSummary } from './chart-readings';
-import { useStretch, type ChartProps } from './chart-stretch';
+import { useScene, useVersion, type ChartProps } from './chart-scene';
 import type { Span } from './chart-view';
 import { useEnvironment } from './environment';
 import { apartPicture, stackedPicture } from './power-picture';
@@ -24,20 +24,21 @@ export const PowerChart = React.memo(function PowerChart(props: PowerChartProps)
   const { session, isStacked, shown, onMark } = props;
   const { trans } = useEnvironment();
   const [stack] = React.useState(() => new Stack());
-  const stretch = useStretch(props);
-  const { span, table, bands, more, marking } = stretch;
+  const scene = useScene(props);
+  const { span, table, bands, more, marking } = scene;
   shown.current = span;
   const channels = session.hello?.channels ?? [];
   const picture = isStacked
     ? stackedPicture(table, span, channels, trans, stack)
     : apartPicture(table, span, channels, trans);
+  const version = useVersion(props, scene, picture.range[1], 0);
   return (
     <>
       <ChartFigure
-        given={props}
-        stretch={stretch}
+        shared={props}
+        scene={scene}
         picture={picture}
-        version={`${stretch.versionOf(picture.range[1], 0)} ${isStacked}`}
+        version={`${version} ${isStacked}`}
         name={trans.__('Power')}
         height_px={HEIGHT_PX}
         formatTick={formatPower}

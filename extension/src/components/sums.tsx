@@ -18,10 +18,10 @@ export function Sums({ session }: SumsProps): React.JSX.Element | null {
   const asOf = session ? `${id} ${endedRuns}` : '';
   // At each drawing: a panel that is not seen is not drawn, and the ledger asks no more than it must.
   React.useLayoutEffect(() => ledger?.want(asOf));
-  return ledger && <SumsOf ledger={ledger} id={id} host={host} endedRuns={endedRuns} />;
+  return ledger && <LedgerSums ledger={ledger} id={id} host={host} endedRuns={endedRuns} />;
 }
 
-interface SumsOfProps {
+interface LedgerSumsProps {
   ledger: LedgerModel;
   /** Of the session beside; empty where there is none. */
   id: string;
@@ -30,7 +30,7 @@ interface SumsOfProps {
 }
 
 /** Drawn again only when the ledger or the session has something new to add, not with every message. */
-const SumsOf = React.memo(function SumsOf(props: SumsOfProps) {
+const LedgerSums = React.memo(function LedgerSums(props: LedgerSumsProps) {
   const { ledger, host } = props;
   const { trans } = useEnvironment();
   const { value, failure } = useHistory();
@@ -73,7 +73,7 @@ const SumItem = React.memo(function SumItem({ name, sum }: { name: string; sum: 
   );
 });
 
-function isElsewhere(history: History, { id, endedRuns }: SumsOfProps): boolean {
+function isElsewhere(history: History, { id, endedRuns }: LedgerSumsProps): boolean {
   const isListed = history.sessions.some(({ session_id }) => session_id === id);
   return endedRuns > 0 && history.problem === null && !isListed;
 }

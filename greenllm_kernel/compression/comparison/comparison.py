@@ -17,7 +17,7 @@ from greenllm_kernel.compression.comparison.front import FrontPoint, front_of
 from greenllm_kernel.compression.comparison.verdict import Verdict
 from greenllm_kernel.compression.comparison.work import GENERATE, REQUEST
 from greenllm_kernel.compression.host import Host
-from greenllm_kernel.compression.targets import TargetOutcome, figures_of
+from greenllm_kernel.compression.targets import TargetOutcome, figures_of, intervals_of
 from greenllm_kernel.quantities import Interval, Provenance
 
 SCHEMA: Final = 1
@@ -130,8 +130,10 @@ class Comparison:
 
     def judged(self, contender: Compared, batch: int | None = None) -> Sequence[TargetOutcome]:
         """Return what became of the targets of a contender's recipe, at a batch (the first where none is named)."""
-        figures = figures_of(self, contender.name, batch) if contender.targets else {}
-        return [target.judged(figures) for target in contender.targets]
+        if not contender.targets:
+            return []
+        figures, intervals = (of(self, contender.name, batch) for of in (figures_of, intervals_of))
+        return [target.judged(figures, intervals) for target in contender.targets]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON data."""

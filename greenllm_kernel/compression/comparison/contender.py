@@ -102,7 +102,11 @@ class Entrant:
             (name, type(tensor).__name__, *((tuple(leaf.shape), leaf.dtype, leaf.layout) for leaf in leaves(tensor)))
             for name, tensor in (*self.model.named_parameters(), *self.model.named_buffers())
         )
-        return self.device, self.runtime_text, layers, tensors
+        packed = tuple(
+            (tuple(weight.shape), weight.dtype, str(weight.qscheme()) if weight.is_quantized else "")
+            for weight in packed_weights(self.model)
+        )
+        return self.device, self.runtime_text, layers, tensors, packed
 
 
 def entrants(given: Sequence[Any], runtime: Any, session: Session) -> Sequence[Entrant]:

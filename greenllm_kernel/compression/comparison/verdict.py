@@ -11,7 +11,8 @@
 *No change larger than X %* is said where the whole interval lies within X of 0, X being 5 % or less: two one-sided
 tests at once (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987). Whatever else is *inconclusive*: too few pairs for
 so much noise. *Storage saving only* is said where the file is smaller and the energy does not change; that it could
-do so is ruled out by the interval, or by the model's doing the very same operations.
+do so is ruled out by the interval, or, where energy is modelled, by the model's doing the very same operations: the
+model of power knows time and load, not values. A sensor may see that zeros draw less, so there the interval decides.
 
 Where part of the energy is modelled, the words say *(estimated)*, and the interval has the model's error in it.
 """
@@ -231,7 +232,7 @@ def _verdict(evidence: Evidence, level: float) -> Verdict:
         outcome = Outcome.SAVES if ratio.change < 0 else Outcome.COSTS
     elif bound <= MOST_UNCHANGED:
         outcome = Outcome.STORAGE_ONLY if evidence.is_smaller else Outcome.UNCHANGED
-    elif evidence.is_smaller and evidence.is_same_work:
+    elif evidence.is_smaller and evidence.is_same_work and evidence.provenance is Provenance.ESTIMATED:
         outcome = Outcome.STORAGE_ONLY
     else:
         outcome = Outcome.INCONCLUSIVE

@@ -25,7 +25,8 @@ def scores(model: nn.Module, layers: Mapping[str, nn.Module], importance: Import
     - ``l1``: the weight's magnitude (Han et al., arXiv:1506.02626).
     - ``l2``: its square, so that a group's score is the square of its L2 norm (Li et al., arXiv:1608.08710).
     - ``random``: uniform; what any other must beat.
-    - ``taylor``: magnitude of weight times mean gradient of the loss (Molchanov et al., arXiv:1906.10771, first order).
+    - ``taylor``: square of weight times gradient of the loss, mean over the batches of calibration data (Molchanov et
+      al., arXiv:1906.10771, first order).
     - ``wanda``: magnitude times L2 norm of the inputs it meets (Sun et al., arXiv:2306.11695).
     """
     import torch
@@ -36,8 +37,8 @@ def scores(model: nn.Module, layers: Mapping[str, nn.Module], importance: Import
         generator = torch.Generator().manual_seed(context.seed)
         return lambda name: torch.rand(matrix(layers[name]).shape, generator=generator).to(matrix(layers[name]).device)
     if importance == "taylor":
-        slopes = gradients(model, layers, context)
-        return lambda name: (matrix(layers[name]).float() * slopes[name]).abs()
+        squares = squared_gradients(model, layers, context)
+        return lambda name: matrix(layers[name]).float().square() * squares[name]
     if importance == "wanda":
         norms = input_norms(model, layers, context)
         return lambda name: matrix(layers[name]).float().abs() * norms[name]
@@ -46,8 +47,11 @@ def scores(model: nn.Module, layers: Mapping[str, nn.Module], importance: Import
     return lambda name: matrix(layers[name]).float().abs()
 
 
-def gradients(model: nn.Module, layers: Mapping[str, nn.Module], context: Context) -> dict[str, Tensor]:
-    """Return by layer the gradient of the loss with respect to its weights, summed over the calibration data."""
+def squared_gradients(model: nn.Module, layers: Mapping[str, nn.Module], context: Context) -> dict[str, Tensor]:
+    """Return by layer the square of the loss's gradient with respect to its weights, mean over the calibration batches.
+
+    Gradients of single batches: at the end of a training their mean is near 0, whatever a weight is worth.
+    """
     import torch
 
     from greenllm_kernel.compression.calibration import with_labels
@@ -55,18 +59,22 @@ def gradients(model: nn.Module, layers: Mapping[str, nn.Module], context: Contex
 
     wanted = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
     weights = {name: weight_of(layer) for name, layer in layers.items()}
+    sums = {name: torch.zeros_like(weight, dtype=torch.float32) for name, weight in weights.items()}
+    count = 0
     for parameter in model.parameters():
         parameter.requires_grad_(any(parameter is weight for weight in weights.values()))
     try:
         with torch.enable_grad():
             for batch in context.batches():
+                count += 1
                 model(**with_labels(model, batch)).loss.backward()
-        found = {}
-        for name, weight in weights.items():
-            slope = torch.zeros_like(weight) if weight.grad is None else weight.grad
-            found[name] = (slope.T if is_transposed(layers[name]) else slope).float()
-            weight.grad = None
-        return found
+                for name, weight in weights.items():
+                    if weight.grad is not None:
+                        sums[name] += weight.grad.float().square()
+                for weight in weights.values():
+                    weight.grad = None
+        means = {name: total / max(1, count) for name, total in sums.items()}
+        return {name: mean.T if is_transposed(layers[name]) else mean for name, mean in means.items()}
     finally:
         for parameter in model.parameters():
             parameter.requires_grad_(id(parameter) in wanted)

@@ -50,11 +50,11 @@ def main() -> int:
     chosen.output.mkdir(parents=True, exist_ok=True)
     path = chosen.output / f"models-{name}.json"
     result = _begun(path, described, chosen)
-    is_whole = _measure(chosen, result, path, began)
+    _measure(chosen, result, path, began)
     from gpu.models.plot import plot
 
     print(plot(result, path.with_suffix(".png")), flush=True)
-    return 0 if is_whole and not any("error" in found for found in _found(result).values()) else 1
+    return 1 if _left(chosen, result) else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -88,8 +88,8 @@ def _begun(path: Path, described: dict[str, Any], chosen: argparse.Namespace) ->
     return {**key, "started_at": started_at, "card": described, "cells": {}, "studies": {}}
 
 
-def _measure(chosen: argparse.Namespace, result: dict[str, Any], path: Path, began: float) -> bool:
-    """Measure cell by cell, and write after each; return whether none is left."""
+def _measure(chosen: argparse.Namespace, result: dict[str, Any], path: Path, began: float) -> None:
+    """Measure cell by cell, and write after each."""
     from gpu.models.measuring import measured
     from gpu.models.studies import studied
     from greenllm_kernel.compression.catalogue import Catalogue
@@ -99,10 +99,10 @@ def _measure(chosen: argparse.Namespace, result: dict[str, Any], path: Path, beg
     try:
         session.find_meters()
         catalogue = Catalogue.of(session.plugins)
-        for entry in left(entries(chosen.shapes, chosen.forms, chosen.batches, chosen.studies), _found(result)):
+        for entry in _left(chosen, result):
             if time.monotonic() - began + _expected_s(entry, plan, result) > chosen.seconds:
                 print(f"  {entry}: left for the next run", flush=True)
-                return False
+                return
             try:
                 if isinstance(entry, Study):
                     found = studied(entry, chosen.short, session)
@@ -114,9 +114,12 @@ def _measure(chosen: argparse.Namespace, result: dict[str, Any], path: Path, beg
             path.write_text(json.dumps(result, indent=1, allow_nan=False), encoding="utf-8")
             print(f"  {entry}: {_told(found)}", flush=True)
             _free(chosen.device)
-        return True
     finally:
         session.close()
+
+
+def _left(chosen: argparse.Namespace, result: dict[str, Any]) -> list[Entry]:
+    return left(entries(chosen.shapes, chosen.forms, chosen.batches, chosen.studies), _found(result))
 
 
 def _found(result: dict[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,9 @@ FORMS: Mapping[str, str | None] = {
 }
 """By form of the weights, the compressor that makes it."""
 
+LEAST_BATCH: Mapping[str, int] = {"int8": 17}
+"""Products of 8-bit numbers on a GPU want so many rows, and decoding has one for each text; of other forms it is 1."""
+
 BATCHES = (1, 32, 128, 8)
 """Decoding one text, and enough side by side that sums count more than memory, tell most."""
 
@@ -115,9 +118,9 @@ SHORT = Plan(prompt_tokens=16, new_tokens=8, windows=2, window_s=0.1)
 
 def entries(shapes: Sequence[str], forms: Sequence[str], batches: Sequence[int], studies: Sequence[str]) -> list[Entry]:
     """Return all that is to be measured: the studies follow the first shape in all forms, at the first batch."""
-    measured: list[Entry] = list(cells(shapes, forms, batches))
-    measured[len(forms) : len(forms)] = [STUDIES[name] for name in studies]
-    return measured
+    first = list(cells(shapes[:1], forms, batches[:1]))
+    rest = [cell for cell in cells(shapes, forms, batches) if cell not in first]
+    return [*first, *(STUDIES[name] for name in studies), *rest]
 
 
 def left(wanted: Iterable[Entry], found: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
@@ -127,8 +130,9 @@ def left(wanted: Iterable[Entry], found: Mapping[str, Mapping[str, Any]]) -> lis
 
 
 def cells(shapes: Sequence[str], forms: Sequence[str], batches: Sequence[int]) -> Iterator[Cell]:
-    """Yield the cells, most telling first: by batch, then shape, then form, each beside bf16."""
+    """Yield the cells that can be, most telling first: by batch, then shape, then form, each beside bf16."""
     for batch in batches:
         for shape in shapes:
             for form in forms:
-                yield Cell(shape, form, batch)
+                if batch >= LEAST_BATCH.get(form, 1):
+                    yield Cell(shape, form, batch)
