@@ -15,6 +15,7 @@ import {
   test,
   type Lab
 } from './lab';
+import { cell, hello, say, totals } from './said';
 
 const MANY = 2000;
 const WIDTHS = { narrow: 240, usual: 330, medium: 520, wide: 800 };
@@ -146,6 +147,29 @@ test('names what is wrong with the server, and goes on when it is back', async (
   await panel.getByRole('button', { name: 'Try again' }).first().click();
   await expect(panel.locator('[data-failure]')).toHaveCount(0);
   await expect(sumOf(panel, 'All time')).toBeVisible();
+});
+
+test('is whole again where the panel is moved to the other side', async ({ page, tmpPath }) => {
+  await openNotebook(page, `${tmpPath}/moved.ipynb`, ['1']);
+  const panel = panelOf(page);
+  const cells = Array.from({ length: 200 }, (_, index) => cell(`cell-${index}`));
+  await say(page, [hello(), totals({ cells: 200 }), ...cells]);
+  await panel
+    .locator('.greenllm-Rows')
+    .evaluate(region => (region.scrollTop = region.scrollHeight));
+  await expect(panel.locator('[data-cell-id="cell-199"]')).toBeInViewport();
+  await page.evaluate(() => {
+    const { shell } = window.jupyterapp;
+    const moved = [...shell.widgets('right')].find(({ id }) => id === 'greenllm-panel');
+    if (moved) {
+      shell.add(moved, 'left');
+      shell.activateById(moved.id);
+    }
+  });
+  await expect(page.locator('#jp-left-stack #greenllm-panel')).toBeVisible();
+  await panel.locator('.greenllm-Cells').scrollIntoViewIfNeeded();
+  await expect(panel.locator('[data-cell-id="cell-0"]')).toBeInViewport();
+  await panel.screenshot({ path: test.info().outputPath('moved.png') });
 });
 
 test('holds two thousand cells', async ({ page, tmpPath }) => {
