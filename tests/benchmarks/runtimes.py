@@ -21,12 +21,14 @@ import torch
 
 from figure import Figure
 from greenllm_kernel import compress, deploy, measure
+from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.accounting.session import Session
 from greenllm_kernel.compression.comparison.quality import TextQuality, score_texts
 from greenllm_kernel.compression.deployment import Deployment
 from greenllm_kernel.compression.runtime import Shape
 from greenllm_kernel.configuration import Configuration
 from greenllm_kernel.plugins import Plugins
+from greenllm_kernel.quantities import Energy
 from trained import trained
 
 EAGER = ("", "eager")
@@ -67,7 +69,7 @@ class Way:
     deployments: dict[int, Deployment]
     quality: TextQuality
     rates: dict[int, list[float]] = field(default_factory=dict)
-    notes: dict[int, str] = field(default_factory=dict)
+    runs: dict[int, list[Run]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -110,17 +112,13 @@ def _race(ways: Sequence[Way], batch: int, rounds: int, session: Session) -> Non
     vocabulary = 1000
     ids = torch.randint(vocabulary, (batch, PROMPT_TOKENS), generator=torch.Generator().manual_seed(batch))
     for way in ways:
-        way.deployments[batch].generate(ids, 4)
-        with measure(way.name, session=session) as window:
-            way.deployments[batch].generate(ids)
-        record = window.settle(5.0)
-        if record.gross is not None:
-            each = record.gross.value_j / (batch * NEW_TOKENS)
-            way.notes[batch] = f"{each:.2g} J/token with prefill, {record.gross.provenance}"
+        way.deployments[batch].generate(ids)
     for number in range(rounds):
         for way in ways if number % 2 == 0 else ways[::-1]:
             instants: list[float] = []
-            way.deployments[batch].generate(ids, on_token=lambda told=instants: told.append(time.perf_counter()))
+            with measure(way.name, session=session) as run:
+                way.deployments[batch].generate(ids, on_token=lambda told=instants: told.append(time.perf_counter()))
+            way.runs.setdefault(batch, []).append(run)
             rate = batch * (NEW_TOKENS - 1) / (instants[-1] - instants[0])
             way.rates.setdefault(batch, []).append(rate)
 
@@ -133,7 +131,7 @@ def _of_batch(ways: Sequence[Way], batch: int) -> list[Figure]:
             median(way.rates[batch]),
             "tokens/s",
             note=f"{_times(way, eager, batch):.2f} x eager, {100 * _more_bits(way, eager):+.2f} % bits per byte, "
-            f"{way.notes.get(batch, 'no energy')}",
+            + _energy_text(way, batch),
         )
         for way in ways
     ]
@@ -145,6 +143,18 @@ def _of_batch(ways: Sequence[Way], batch: int) -> list[Figure]:
         )
         for other, least in limits
     ]
+
+
+def _energy_text(way: Way, batch: int) -> str:
+    """Return the energy of a new token, the prompt's included, over all rounds, with its 95 % interval."""
+    energies = [run.settle(5.0).gross for run in way.runs[batch]]
+    total = Energy.sum([energy for energy in energies if energy is not None])
+    if total is None:
+        return "energy unavailable"
+    tokens = sum(energy is not None for energy in energies) * batch * NEW_TOKENS
+    each = total.scaled(1 / tokens)
+    low, high = each.interval_j
+    return f"{each.value_j:.2g} [{low:.2g}, {high:.2g}] J/token with prefill, {each.provenance}"
 
 
 def _times(way: Way, other: Way, batch: int) -> float:

@@ -154,9 +154,9 @@ test('is whole again where the panel is moved to the other side', async ({ page,
   const panel = panelOf(page);
   const cells = Array.from({ length: 200 }, (_, index) => cell(`cell-${index}`));
   await say(page, [hello(), totals({ cells: 200 }), ...cells]);
-  await panel
-    .locator('.greenllm-Rows')
-    .evaluate(region => (region.scrollTop = region.scrollHeight));
+  const rows = panel.locator('.greenllm-Rows');
+  await rows.scrollIntoViewIfNeeded();
+  await rows.evaluate(region => (region.scrollTop = region.scrollHeight));
   await expect(panel.locator('[data-cell-id="cell-199"]')).toBeInViewport();
   await page.evaluate(() => {
     const { shell } = window.jupyterapp;
@@ -167,7 +167,7 @@ test('is whole again where the panel is moved to the other side', async ({ page,
     }
   });
   await expect(page.locator('#jp-left-stack #greenllm-panel')).toBeVisible();
-  await panel.locator('.greenllm-Cells').scrollIntoViewIfNeeded();
+  await rows.scrollIntoViewIfNeeded();
   await expect(panel.locator('[data-cell-id="cell-0"]')).toBeInViewport();
   await panel.screenshot({ path: test.info().outputPath('moved.png') });
 });

@@ -132,7 +132,8 @@ class Comparison:
         """Return what became of the targets of a contender's recipe, at a batch (the first where none is named)."""
         if not contender.targets:
             return []
-        figures, intervals = (of(self, contender.name, batch) for of in (figures_of, intervals_of))
+        figures = figures_of(self, contender.name, batch)
+        intervals = intervals_of(self, contender.name, batch)
         return [target.judged(figures, intervals) for target in contender.targets]
 
     def to_dict(self) -> dict[str, Any]:
