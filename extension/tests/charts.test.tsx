@@ -1,11 +1,9 @@
-import * as React from 'react';
 import { act } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Charts } from '../src/components/charts';
-import { EnergySession } from '../src/session';
+import { chartsOf, feed, sessionOf } from './charted';
 import { environment } from './environment';
-import { cell, channel, hello, power, SESSION } from './messages';
-import { button, click, draw, host, usual } from './page';
+import { cell, channel, hello, power } from './messages';
+import { button, click, draw, host } from './page';
 
 /** Stands in for uPlot, which draws on a canvas that jsdom has not, and keeps what it was given. */
 const drawn = vi.hoisted(() => ({
@@ -48,8 +46,6 @@ vi.mock('uplot', () => ({
 
 const HOSTILE = '<img src=x onerror="alert(1)">';
 
-let number = 0;
-
 beforeEach(() => {
   vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null);
   vi.spyOn(HTMLElement.prototype, 'clientWidth', 'get').mockReturnValue(330);
@@ -58,36 +54,11 @@ beforeEach(() => {
     draw(0);
     return 0;
   });
-  number = 0;
 });
 
 afterEach(() => {
   vi.restoreAllMocks();
 });
-
-function sessionOf(...channels: ReturnType<typeof channel>[]): EnergySession {
-  const session = new EnergySession(SESSION, () => 0);
-  session.accept(hello({ channels: channels.length > 0 ? channels : [channel()] }));
-  return session;
-}
-
-/** Messages of power at 4 a second. */
-function feed(session: EnergySession, from_s: number, to_s: number): void {
-  for (let at_ms = from_s * 1000; at_ms < to_s * 1000; at_ms += 250) {
-    number += 1;
-    session.accept(power({ seq: number, at_ms, mass_gco2e: at_ms / 1e6 }));
-  }
-}
-
-function chartsOf(
-  session: EnergySession,
-  drawn = session.pictureRevision,
-  isLive = true
-): React.JSX.Element {
-  const { pictureRevision } = session;
-  const revisions = { powerRevision: pictureRevision, emissionsRevision: drawn };
-  return <Charts session={session} {...revisions} isLive={isLive} />;
-}
 
 function press(key: string): void {
   act(() => {
@@ -136,7 +107,7 @@ describe('the charts', () => {
     feed(session, 3000, 3000.25);
     await draw(chartsOf(session));
     const before = drawn.charts[0]?.pictures ?? 0;
-    session.accept(power({ seq: number + 1, at_ms: 3_000_250, total_w: 9000 }));
+    session.accept(power({ seq: 20_000, at_ms: 3_000_250, total_w: 9000 }));
     await draw(chartsOf(session));
     expect(drawn.charts[0]?.pictures).toBe(before + 1);
   });
@@ -186,7 +157,6 @@ describe('the charts', () => {
 
   it('take the stacked form from the preferences, and from the button', async () => {
     const session = sessionOf(channel(), channel({ id: 'cpu', component: 'cpu' }));
-    number = 1;
     session.accept(power({ seq: 1, at_ms: 1000, power_w: { 'gpu:0': 300, cpu: 50 } }));
     await draw(chartsOf(session), environment({ chart: 'stacked' }));
     expect(button('Stacked').getAttribute('aria-pressed')).toBe('true');
@@ -284,44 +254,6 @@ describe('the charts', () => {
     expect(session_times).toBeLessThanOrEqual(6);
   });
 
-  it('let the mark of a running cell grow while there is room left', async () => {
-    const session = sessionOf();
-    session.accept(cell({ seq: 1, run_id: 'a', started_at_ms: 1000, ended_at_ms: null }));
-    const widths = [];
-    for (const [from_s, to_s] of [
-      [0, 5],
-      [5, 10]
-    ] as const) {
-      feed(session, from_s, to_s);
-      await draw(chartsOf(session));
-      widths.push(host.querySelector<HTMLElement>('.greenllm-Band')?.style.width);
-    }
-    expect(widths).toEqual(['18.8%', '43.8%']);
-  });
-
-  it('move what marks the cells as a whole', async () => {
-    const session = sessionOf();
-    feed(session, 0, 100);
-    const run = { run_id: 'a', started_at_ms: 60_000, ended_at_ms: 70_000 };
-    session.accept(cell({ seq: 1, status: 'ok', ...run }));
-    await draw(chartsOf(session));
-    const look = () => {
-      const band = host.querySelector<HTMLElement>('.greenllm-Band');
-      const { left = '', width = '' } = band?.style ?? {};
-      const strip = band?.parentElement?.style.transform ?? '';
-      return { left, width, shift: Number(/translateX\((.*)%\)/.exec(strip)?.[1]) };
-    };
-    const before = look();
-    expect(before.width).toBe('16.7%');
-    expect(parseFloat(before.left) + before.shift).toBeCloseTo((100 * (60 - 39.75)) / 60, 1);
-    feed(session, 100, 110);
-    await draw(chartsOf(session));
-    expect(look()).toEqual({
-      ...before,
-      shift: expect.closeTo(before.shift - 100 / 6, 5) as number
-    });
-  });
-
   it('have one name, and say what they show as seldom as their tables do', async () => {
     const session = sessionOf();
     feed(session, 0, 101);
@@ -354,50 +286,5 @@ describe('the charts', () => {
     expect(said()).toBe('Last 350 W, highest 350 W');
     await draw(chartsOf(session, session.pictureRevision, false));
     expect(said()).toBe('Last 500 W, highest 500 W');
-  });
-
-  it('mark cells with their names as text, and lead to them', async () => {
-    const session = sessionOf();
-    feed(session, 0, 20);
-    const runs = [
-      cell({
-        seq: 1,
-        run_id: 'a',
-        cell_id: '1',
-        name: HOSTILE,
-        status: 'ok',
-        started_at_ms: 1000,
-        ended_at_ms: 9000
-      }),
-      cell({
-        seq: 2,
-        run_id: 'b',
-        cell_id: '2',
-        name: '[2] now',
-        started_at_ms: 10_000,
-        ended_at_ms: null
-      })
-    ];
-    runs.forEach(run => session.accept(run));
-    await draw(chartsOf(session));
-    const bands = [...host.querySelectorAll<HTMLButtonElement>('.greenllm-Band')];
-    expect(bands.map(band => band.textContent)).toEqual([HOSTILE, '[2] now']);
-    expect(bands[1]?.getAttribute('aria-label')).toContain('running since');
-    expect(bands.map(band => band.tabIndex)).toEqual([-1, 0]);
-    act(() => bands[1]?.click());
-    expect(usual.actions.goToCell).toHaveBeenCalledWith('2');
-    act(() => bands[1]?.focus());
-    expect(host.querySelector('.greenllm-Bands-note')?.textContent).toContain(
-      '[2] now, running since'
-    );
-    act(() => {
-      bands[0]?.dispatchEvent(new MouseEvent('mouseout', { bubbles: true, relatedTarget: host }));
-    });
-    expect(host.querySelector('.greenllm-Bands-note')?.textContent).toContain('[2] now');
-    act(() => {
-      bands[1]?.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft', bubbles: true }));
-    });
-    expect(document.activeElement).toBe(bands[0]);
-    expect(host.querySelector('img')).toBeNull();
   });
 });

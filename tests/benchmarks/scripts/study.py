@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import sys
 from pathlib import Path
@@ -16,11 +14,10 @@ from greenllm_kernel.accounting.session import Session
 
 
 def main() -> None:
-    arguments = json.loads(sys.argv[1])
+    study = STUDIES[json.loads(sys.argv[1])["study"]]
     session = Session.current()
     session.find_meters()
-    with contextlib.redirect_stdout(io.StringIO()):
-        found = studied(STUDIES[arguments["study"]], is_short=arguments.get("short", False), session=session)
+    found = studied(study, is_short=False, session=session)
     session.close()
     print(json.dumps(found))
 
