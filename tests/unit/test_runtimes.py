@@ -227,6 +227,20 @@ def test_each_that_is_deployed_is_compiled_however_many_were_before_it_and_nothi
     assert weight() is None
 
 
+@pytest.mark.parametrize("region", ["step", "layer"])
+def test_the_prefill_of_the_full_length_is_compiled_where_that_is_asked_for(region, session, graphs, tmp_path):
+    model = llama()
+    runtime = {"compiled": {"region": region, "prefill": True}}
+    with deploy(model, session=session, batch=2, **SHAPE) as eager:
+        full, shorter = (eager.generate(ids(2, length)) for length in (SHAPE["prompt_tokens"], 10))
+    with deploy(model, runtime, session=session, batch=2, **SHAPE) as deployed:
+        assert torch.equal(deployed.generate(ids(2, 10)), shorter) and len(graphs) == 1
+        assert torch.equal(deployed.generate(ids(2)), full) and len(graphs) == 2
+        deployed.save(tmp_path / "saved")
+    with load_deployed(tmp_path / "saved", session=session) as again:
+        assert torch.equal(again.generate(ids(2)), full) and len(graphs) == 4
+
+
 @pytest.mark.parametrize("make", [lambda: llama(num_hidden_layers=3), gpt2], ids=["llama", "gpt2"])
 def test_by_layer_one_graph_runs_all_layers_of_this_model_and_none_of_another(make, session, graphs):
     model = make()

@@ -30,17 +30,21 @@ class CompiledConfig:
         mode: of ``torch.compile``. ``reduce-overhead`` replays CUDA graphs.
         region: what is compiled as one: a ``step`` of decoding, which runs fastest, or a ``layer``, which serves all
             that are like it, so that the first token comes several times sooner. The latter with the mode ``default``.
+        prefill: whether the prefill of prompts of the full length is compiled too, which takes as long again. It helps
+            where much is done beside the products of matrices: where activations are quantised too, or on a GPU that
+            waits for the interpreter. Of a float32 model on a CPU it took 6 % less time (107 M parameters, 64 tokens).
     """
 
     version: ClassVar[int] = 1
     mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
     region: Literal["step", "layer"] = "step"
+    prefill: bool = False
 
 
 class Compiled(Runtime):
     """Any model whose layers keep all keys and values, compressed or not, on the device that it is on.
 
-    The prefill and the logits run as in ``eager``: they are long enough not to gain by it.
+    The logits run as in ``eager``, and so does the prefill unless it is asked for: both are of many lengths.
     """
 
     name = "compiled"
@@ -79,12 +83,12 @@ class Compiled(Runtime):
     def deploy(self, model: nn.Module, shape: Shape) -> Deployed:
         from greenllm_plugins.runtimes.in_torch_compiled import InTorchCompiled
 
-        return InTorchCompiled(model, shape, self.config.mode, self._is_by_layer)
+        return InTorchCompiled(model, shape, self.config.mode, self._is_by_layer, self.config.prefill)
 
     def load(self, folder: Path, shape: Shape) -> Deployed:
         from greenllm_plugins.runtimes.in_torch_compiled import InTorchCompiled
 
-        return InTorchCompiled.load(folder, shape, self.config.mode, self._is_by_layer)
+        return InTorchCompiled.load(folder, shape, self.config.mode, self._is_by_layer, self.config.prefill)
 
     @property
     def _is_by_layer(self) -> bool:
