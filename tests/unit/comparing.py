@@ -25,7 +25,7 @@ from greenllm_kernel.metering.virtual import VirtualMeter
 from greenllm_kernel.plugins import Plugins
 from sessions import Recorder
 
-IDLE_W = 1.0
+IDLE_W, DEPLOY_W = 1.0, 500.0
 
 
 class Machine:
@@ -74,6 +74,7 @@ class SimulatedConfig:
     decode_w: float = 40.0
     prefill_s: float = 0.004
     token_s: float = 0.002
+    deploy_s: float = 0.0
     fails_after: int = -1
     fails_at_batch: int = 0
     how: str = ""
@@ -121,6 +122,8 @@ class Simulated(Runtime):
     def deploy(self, model, shape: Shape):
         if self.config.how == "no":
             raise RuntimeError("it does not start")
+        with MACHINE.drawing(DEPLOY_W):
+            time.sleep(self.config.deploy_s)
         return SimulatedDeployed(self.config)
 
 

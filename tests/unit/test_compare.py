@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from comparing import (
+    DEPLOY_W,
     IDLE_W,
     MACHINE,
     QUICK,
@@ -125,6 +126,21 @@ def test_each_phase_has_its_own_power(session, window_s):
         assert prefill.gross.value_j * prefill.rate == pytest.approx(300.0, rel=0.25)
         assert decode.gross.value_j * decode.rate == pytest.approx(80.0, rel=0.25)
         assert decode.first_token_s is None and prefill.first_token_s >= settings["prefill_s"]
+
+
+def test_what_deploying_took_is_told_and_is_to_be_paid_back(session):
+    settings = {"prefill_w": 10.0, "decode_w": 10.0}
+    result = compare(
+        simulated("base"), simulated("slow to start", deploy_s=0.5, **settings), session=session, batch=(1, 2), **QUICK
+    )
+
+    base, slow = result.contenders
+    assert {batch: energy.value_j for batch, energy in slow.deploying.items()} == pytest.approx(
+        {1: 0.5 * DEPLOY_W, 2: 0.5 * DEPLOY_W}, rel=0.25
+    )
+    assert max(energy.value_j for energy in base.deploying.values()) < 25.0
+    assert [(one.batch, one.costs) for one in result.break_even] == [(1, ("deploying",)), (2, ("deploying",))]
+    assert "Deploying took" in str(result)
 
 
 def test_who_draws_less_and_who_draws_more_is_told(session):

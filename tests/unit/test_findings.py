@@ -82,7 +82,8 @@ def record() -> Record:
 
 def entrant(name: str, file_bytes: int = 1000, cost_j: float | None = None, layers: int = 1) -> Entrant:
     cost = Energy(cost_j, 0.01 * cost_j, by_provenance_j={Provenance.MEASURED: cost_j}) if cost_j else None
-    return Entrant(name, llama(num_hidden_layers=layers), Nothing(NoSettings()), [], cost, file_bytes)
+    steps = ["cut"] if cost_j else []
+    return Entrant(name, llama(num_hidden_layers=layers), Nothing(NoSettings()), steps, cost, file_bytes)
 
 
 def found(
@@ -157,15 +158,22 @@ def test_where_a_contender_cannot_be_read_it_is_said() -> None:
     assert "without CPU: no readings throughout" in str(result)
 
 
-def test_energies_of_nothing_or_less_are_not_compared() -> None:
+@pytest.mark.parametrize("bad", [(1,), (10,), tuple(range(1, 13))], ids=["first look", "later look", "all"])
+def test_energies_of_nothing_or_less_are_not_compared(bad: tuple[int, ...]) -> None:
+    """One is enough: a verdict on the other pairs would rest on a choice among them by what they show."""
     findings = Findings([entrant("base"), entrant("other")], ASKED)
-    for number in range(1, 7):
-        findings.add("base", 1, number, MadeTrial(-0.1, 2.0 * number))  # type: ignore[arg-type]
+    for number in range(1, 13):
+        baseline_j = -0.1 if number in bad else 1.0 + 0.1 * (number % 3)
+        findings.add("base", 1, number, MadeTrial(baseline_j, 2.0 * number))  # type: ignore[arg-type]
         findings.add("other", 1, number, MadeTrial(0.1, 2.0 * number + 1))  # type: ignore[arg-type]
 
-    assert findings.look("other", 1, looks(12)[0])
-    (gap,) = {verdict.gap for verdict in findings.comparison({}, {}, record(), HOST, Status.OK).verdicts}
-    assert gap == "the phase is too short for the sensor: its energy comes out at 0 J or less"
+    *_, is_decided = [findings.look("other", 1, look) for look in looks(12)]
+    assert is_decided
+    verdicts = findings.comparison({}, {}, record(), HOST, Status.OK).verdicts
+    assert {verdict.gap for verdict in verdicts} == {
+        "the phase is too short for the sensor: its energy comes out at 0 J or less"
+    }
+    assert {(verdict.outcome, verdict.change) for verdict in verdicts} == {(Outcome.INCONCLUSIVE, None)}
 
 
 def test_cells_have_the_mean_of_their_trials_and_what_the_shots_tell() -> None:
@@ -231,6 +239,33 @@ def test_compressing_is_paid_back_after_its_cost_over_the_saving() -> None:
     lines = str(result).splitlines()
     assert any(line.startswith("  small, batch 1: compressing is paid back after 1.") for line in lines)
     assert "  large, batch 1: no saving is sure that would pay back what compressing took" in lines
+
+
+def test_deploying_is_to_be_paid_back_where_the_runtime_is_another() -> None:
+    class Other(Nothing):
+        name = "compiled"
+
+    def joules(value_j: float) -> Energy:
+        return Energy(value_j, 0.01, by_provenance_j={Provenance.MEASURED: value_j})
+
+    small = entrant("small", cost_j=500.0)
+    entrants = [entrant("base"), small, *(replace(one, runtime=Other(NoSettings())) for one in (small, entrant("raw")))]
+    entrants[2] = replace(entrants[2], name="both")
+    result = found(entrants, {"base": 1.0, "small": 0.5, "both": 0.5, "raw": 0.5})
+    told = {each.name: replace(each, deploying={1: joules(250.0)}) for each in result.contenders}
+    result = replace(result, contenders=list(told.values()))
+
+    costs = {one.contender: one.costs for one in result.break_even}
+    assert costs == {"small": ("compressing",), "both": ("compressing", "deploying"), "raw": ("deploying",)}
+    gross_j = result.cell("base", "generate", 1).gross.value_j
+    for one in result.break_even:
+        saved_j = -result.verdict(one.contender, "generate", 1).change * gross_j
+        cost_j = {"small": 500.0, "both": 750.0, "raw": 250.0}[one.contender]
+        assert one.count == pytest.approx(cost_j / saved_j)
+    assert "both, batch 1: compressing and deploying are paid back after" in str(result)
+    assert "raw, batch 1: deploying is paid back after" in str(result)
+    unknown = replace(result, contenders=[result.baseline, *(replace(told[name], deploying={}) for name in costs)])
+    assert [one.contender for one in unknown.break_even] == ["small"]
 
 
 def test_the_targets_of_a_recipe_are_judged_by_what_was_measured() -> None:

@@ -1,8 +1,9 @@
-"""After how much use a compressed model has paid back the energy that compressing it took."""
+"""After how much use a contender has paid back the energy that compressing and deploying it took."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from greenllm_kernel.compression.comparison.cell import Cell
@@ -12,12 +13,13 @@ from greenllm_kernel.quantities import Energy
 
 @dataclass(frozen=True)
 class BreakEven:
-    """After how much use a contender has paid back what the steps of its recipes took.
+    """After how much use a contender has paid back what making it took.
 
     Attributes:
         contender: its name.
         batch: sequences side by side.
         unit: what is counted.
+        costs: what is to be paid back, in words: compressing, once for all; deploying, each time that it is started.
         count: of units; None where it does not save energy.
         interval: from when on at the earliest, to when at the latest (None: perhaps never).
     """
@@ -25,22 +27,24 @@ class BreakEven:
     contender: str
     batch: int
     unit: str
+    costs: tuple[str, ...]
     count: float | None
     interval: tuple[float, float | None] | None
 
     @classmethod
-    def of(cls, cost: Energy, baseline: Cell, verdict: Verdict) -> BreakEven | None:
-        """Return it for one contender at one batch; None where the baseline's energy is not known.
+    def of(cls, costs: Mapping[str, Energy], baseline: Cell, verdict: Verdict) -> BreakEven | None:
+        """Return it for one contender at one batch; None where nothing is to be paid back or that is not known.
 
         Args:
-            cost: what the steps took, J.
+            costs: by what it was for, J.
             baseline: what the baseline drew.
             verdict: on the contender, in the same phase at the same batch.
         """
-        if baseline.gross is None:
+        cost = Energy.sum(costs.values())
+        if baseline.gross is None or cost is None:
             return None
         count, interval = _paid_back(cost, baseline.gross, verdict)
-        return cls(verdict.contender, verdict.batch, baseline.unit, count, interval)
+        return cls(verdict.contender, verdict.batch, baseline.unit, tuple(costs), count, interval)
 
 
 def _paid_back(

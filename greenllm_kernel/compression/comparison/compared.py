@@ -24,6 +24,7 @@ class Compared:
         file_bytes: of its weights as they are saved, or in the form of its runtime; None where that cannot be told.
         memory_bytes: of its weights as they run.
         compressing: energy that compressing it took, J; None where it was not compressed, or that is not known.
+        deploying: by batch, energy that deploying it and its first answer took (converting, compiling), J.
         text: how well it foretells the texts; None where there were none.
         accuracy: at the task; None where there was none.
         harness: by task of lm-eval, its metrics.
@@ -40,6 +41,7 @@ class Compared:
     file_bytes: int | None
     memory_bytes: int
     compressing: Energy | None = None
+    deploying: Mapping[int, Energy] = field(default_factory=dict)
     text: TextQuality | None = None
     accuracy: Accuracy | None = None
     harness: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from greenllm_kernel.accounting.energyit import FIND_TIMEOUT_S
@@ -104,10 +104,13 @@ class Comparing:
                 if (entrant.name, batch) in self._failures:
                     continue
                 self._say(entrant, number, 0, "deploying")
-                with self._failing(entrant, batch):
+                with self._failing(entrant, batch), ExitStack() as deploying:
+                    if entrant.is_causal:
+                        run = deploying.enter_context(self._metered(f"deploying {entrant.name}, batch {batch}"))
+                        self._findings.add_deploying(entrant.name, batch, run)
                     deployment = self._deployed(entrant, batch, deployed)
                     work = self._work(entrant, deployment, batch)
-                    plans[entrant.name] = self._warmed_up(entrant, work, batch, number)
+                    plans[entrant.name] = self._warmed_up(entrant, work, batch, number, deploying.close)
                     self._evaluate(entrant, deployment, number)
                     works[entrant.name] = work
             if len(works) > 1:
@@ -138,14 +141,17 @@ class Comparing:
         if entrant.name in self._evaluated:
             return
         self._say(entrant, number, 0, "telling its quality")
-        with measure(f"compare: quality of {entrant.name}", stage=STAGE, session=self._session):
+        with self._metered(f"quality of {entrant.name}"):
             self._evaluated[entrant.name] = evaluate(entrant, deployment, self._asked)
 
-    def _warmed_up(self, entrant: Entrant, work: Work, batch: int, number: int) -> TrialPlan:
+    def _warmed_up(
+        self, entrant: Entrant, work: Work, batch: int, number: int, answered: Callable[[], object]
+    ) -> TrialPlan:
+        """Have a contender work until it is warm; ``answered`` is called once it has done so for the first time."""
         self._say(entrant, number, 0, "warming up")
         shots: list[Shot] = []
         growth = peak_growth_bytes(
-            lambda: (work.do(), work.begin()), lambda: shots.append(work.do()), device_of(entrant.model)
+            lambda: (work.do(), answered(), work.begin()), lambda: shots.append(work.do()), device_of(entrant.model)
         )
         self._findings.add_memory(entrant.name, batch, growth)
         until = time.monotonic() + self._asked.warm_up_s
@@ -199,6 +205,9 @@ class Comparing:
             close()
         except Exception as error:
             self._session.warn(f"{entrant.name}: closing it failed: {described(error)}")
+
+    def _metered(self, doing: str) -> AbstractContextManager[Run]:
+        return measure(f"compare: {doing}", stage=STAGE, session=self._session)
 
     def _say(self, entrant: Entrant, number: int, pair: int, doing: str) -> None:
         batches, pairs = self._asked.batches, self._asked.pairs

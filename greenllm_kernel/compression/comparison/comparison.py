@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from greenllm_kernel.compression.comparison.verdict import Verdict
 from greenllm_kernel.compression.comparison.work import GENERATE, REQUEST
 from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.targets import TargetOutcome, figures_of, intervals_of
-from greenllm_kernel.quantities import Interval, Provenance
+from greenllm_kernel.quantities import Energy, Interval, Provenance
 
 SCHEMA: Final = 1
 
@@ -116,15 +116,15 @@ class Comparison:
 
     @property
     def break_even(self) -> Sequence[BreakEven]:
-        """Of each compressed contender whose cost is known, after how many new tokens (or requests) it has paid off."""
+        """Of each contender that had to be made, after how many new tokens (or requests) it has paid off."""
         found = []
         for contender in self.contenders[1:]:
             for batch in self.batches:
                 baseline = self.cell(self.baseline.name, self.whole_phase, batch)
                 verdict = self.verdict(contender.name, self.whole_phase, batch)
-                if contender.compressing is None or verdict is None or baseline is None:
+                if verdict is None or baseline is None:
                     continue
-                if (one := BreakEven.of(contender.compressing, baseline, verdict)) is not None:
+                if (one := BreakEven.of(self._costs(contender, batch), baseline, verdict)) is not None:
                     found.append(one)
         return found
 
@@ -174,6 +174,19 @@ class Comparison:
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
 
+    def _costs(self, contender: Compared, batch: int) -> Mapping[str, Energy]:
+        """Return what has to be paid back, J; nothing where there is nothing, or a part of it is not known.
+
+        Deploying counts in another runtime than the baseline's, and then all of it: in the same one both have it.
+        """
+        costs = {}
+        if contender.steps:
+            costs["compressing"] = contender.compressing
+        if contender.runtime != self.baseline.runtime:
+            costs["deploying"] = contender.deploying.get(batch)
+        known = {what: cost for what, cost in costs.items() if cost is not None}
+        return known if len(known) == len(costs) else {}
+
     def _quality(self, contender: Compared) -> tuple[float, Interval | None] | None:
         if self.quality_name == "bits per byte":
             return (contender.text.bits_per_byte, contender.text.interval_bits) if contender.text else None
@@ -196,6 +209,7 @@ class Comparison:
             "file_bytes": contender.file_bytes,
             "memory_bytes": contender.memory_bytes,
             "compressing": energy_to_dict(contender.compressing) if contender.compressing else None,
+            "deploying": {str(batch): energy_to_dict(energy) for batch, energy in contender.deploying.items()},
             "bits_per_byte": text.bits_per_byte if text else None,
             "interval_bits_per_byte": text.interval_bits if text else None,
             "perplexity": text.perplexity if text else None,

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from greenllm_kernel.accounting.record import Record, Status
 from greenllm_kernel.accounting.repeatability import repeatability
+from greenllm_kernel.accounting.run import Run
 from greenllm_kernel.compression.comparison.asked import Asked
 from greenllm_kernel.compression.comparison.cell import Cell
 from greenllm_kernel.compression.comparison.compared import Compared
@@ -41,6 +42,7 @@ class Findings:
         self._phases = (PREFILL, DECODE, GENERATE) if entrants[0].is_causal else (REQUEST,)
         self._trials: dict[tuple[str, int], dict[int, Trial]] = {}
         self._growth: dict[tuple[str, int], int | None] = {}
+        self._deploying: dict[tuple[str, int], Run] = {}
         # Told at once, before any memory is measured: it reads all weights, which may lie in a mapped file until then.
         self._sizes = {entrant.name: entrant.sizes for entrant in entrants}
         baseline, *others = entrants
@@ -51,6 +53,10 @@ class Findings:
     def add_memory(self, name: str, batch: int, growth_bytes: int | None) -> None:
         """Take in by how much memory has grown at most while a contender worked."""
         self._growth[name, batch] = growth_bytes
+
+    def add_deploying(self, name: str, batch: int, run: Run) -> None:
+        """Take in the run in which a contender was deployed for a batch and answered for the first time."""
+        self._deploying[name, batch] = run
 
     def add(self, name: str, batch: int, round_number: int, trial: Trial) -> None:
         """Take in a trial that was made in a round, from 1."""
@@ -169,6 +175,11 @@ class Findings:
             file_bytes=entrant.file_bytes if own_bytes is None else own_bytes,
             memory_bytes=memory_bytes if own_bytes is None else own_bytes,
             compressing=entrant.compressing,
+            deploying={
+                batch: energy
+                for batch in self._asked.batches
+                if (run := self._deploying.get((entrant.name, batch))) and (energy := run.record.gross) is not None
+            },
             text=evaluated.text,
             accuracy=evaluated.accuracy,
             harness=evaluated.harness,

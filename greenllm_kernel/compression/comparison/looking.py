@@ -100,13 +100,13 @@ class Looking:
         theirs, mine = ([drawn.within(channels) for drawn in some] for some in two)
         pairs = []
         for number, one, other in zip(numbers, theirs, mine, strict=True):
-            energies = one.energy, other.energy
-            if energies[0] is None or energies[1] is None or min(energy.value_j for energy in energies if energy) <= 0:
-                continue
+            energies = [energy for energy in (one.energy, other.energy) if energy is not None and energy.value_j > 0]
+            if len(energies) < 2:
+                # To go on without such pairs would be to choose among the trials by what they show.
+                self._gaps[key] = "the phase is too short for the sensor: its energy comes out at 0 J or less"
+                self._looked.pop(key, None)
+                return None
             middles = baseline[number].middle_s(phase), contender[number].middle_s(phase)
-            edges = math.hypot(*(energy.random_j / energy.value_j for energy in energies if energy))
+            edges = math.hypot(*(energy.random_j / energy.value_j for energy in energies))
             pairs.append(Pair(energies[0].value_j, energies[1].value_j, middles[1] - middles[0], edges))
-        if len(pairs) < len(numbers) / 2 or not pairs:
-            self._gaps[key] = "the phase is too short for the sensor: its energy comes out at 0 J or less"
-            return None
         return ratio_of(pairs, systematic_of(mean_of(theirs), mean_of(mine), self._same_work[name]))

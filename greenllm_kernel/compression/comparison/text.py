@@ -25,7 +25,7 @@ MISSING: Final = "-"
 CONTENDER_COLUMNS: Final = (
     *("Contender", "Runtime", "Parameters", "File", "Memory"),
     *("Bits per byte (95 %)", "Change of bits (95 %)", "Perplexity"),
-    *("Accuracy (95 %)", "Change of accuracy (95 %)", "Compressing took"),
+    *("Accuracy (95 %)", "Change of accuracy (95 %)", "Compressing took", "Deploying took"),
 )
 CELL_COLUMNS: Final = (
     *("Contender", "J/unit (95 %)", "Net of idle", "Units/s", "First token", "p99", "Peak memory"),
@@ -82,6 +82,7 @@ def contender_row(comparison: Comparison, contender: Compared) -> Sequence[str]:
         quantity_text(100 * accuracy.value, _percents(accuracy.interval), ((1.0, "%"),)) if accuracy else "",
         change_text(*more_right, unit="points") if more_right else "",
         energy_text(contender.compressing) if contender.compressing else "",
+        energy_text(next(iter(contender.deploying.values()))) if contender.deploying else "",
     )
 
 
@@ -120,12 +121,13 @@ def notes(comparison: Comparison) -> Sequence[str]:
 
 def break_even_text(one: BreakEven) -> str:
     """Return after how much use a contender has paid off, in a sentence."""
-    where = f"{one.contender}, batch {one.batch}"
+    where, costs = f"{one.contender}, batch {one.batch}", " and ".join(one.costs)
     if one.count is None or one.interval is None:
-        return f"{where}: no saving is sure that would pay back what compressing took"
+        return f"{where}: no saving is sure that would pay back what {costs} took"
     low, high = (quantity_text(end, None, COUNTS).strip() if end is not None else "never" for end in one.interval)
     count = quantity_text(one.count, None, COUNTS).strip()
-    return f"{where}: compressing is paid back after {count} {one.unit}s ({low} to {high})"
+    verb = "is" if len(one.costs) == 1 else "are"
+    return f"{where}: {costs} {verb} paid back after {count} {one.unit}s ({low} to {high})"
 
 
 def _measured(cell: Cell | None) -> Iterator[str]:
