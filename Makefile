@@ -123,7 +123,7 @@ test-extension: .venv/built | build/logs ## Unit tests and size of the extension
 	@grep -E '^ *Tests ' build/logs/extension.log > build/logs/extension.summary
 
 .PHONY: test-python
-test-python: .venv/built .venv/llm-compressor | build/logs ## Unit tests, and tests with real kernels
+test-python: .venv/built .venv/llm-compressor .venv/lm-eval | build/logs ## Unit tests, and tests with real kernels
 	@command -v cc > /dev/null || $(call fail,The tests compile stand-ins for hardware. Please install a C compiler (cc).)
 	@$(call heading,Python: unit tests and real kernels)
 	@set -o pipefail; pytest --color=no --numprocesses=3 --dist=loadfile --durations=25 2>&1 | tee build/logs/python.log
@@ -164,11 +164,13 @@ build/logs:
 	@mkdir -p .venv/etc/jupyter/labconfig && printf '%s\n' '$(WITHOUT_COLLABORATION)' > .venv/etc/jupyter/labconfig/page_config.json
 	@touch $@
 
-# llm-compressor wants an older transformers than the rest: it lies in a folder of its own, for its tests to look in.
-.venv/llm-compressor: .venv/installed tests/llm-compressor.txt
-	@$(call heading,llm-compressor)
+# llm-compressor wants an older transformers than the rest, and without lm-eval one is to be told so: each lies in a
+# folder of its own, for its tests to look in.
+APART := .venv/llm-compressor .venv/lm-eval
+$(APART): .venv/%: .venv/installed tests/%.txt
+	@$(call heading,$*)
 	@rm -rf $@
-	python -m pip install --progress-bar off --quiet --no-deps --target $@ --requirement tests/llm-compressor.txt
+	python -m pip install --progress-bar off --quiet --no-deps --target $@ --requirement tests/$*.txt
 	@touch $@
 
 .venv/node_modules: .venv/installed package.json yarn.lock .yarnrc.yml

@@ -28,6 +28,7 @@ with_compare_arguments = with_arguments(
         argument("--texts", metavar="T", help="texts on which bits per byte and perplexity are told"),
         argument("--tokenizer", metavar="K", help="of transformers, for texts, prompts and tasks"),
         argument("--task", metavar="F", help="pairs of text and label, or a function that tells a model's accuracy"),
+        argument("--lm-eval", metavar="L", help="tasks of lm-eval, if that is installed: a list of names or configs"),
         argument("--runtime", metavar="R", help="of the models that name none; eager where it is left out"),
         argument("--pairs", metavar="N", type=int, help="of trials at most; fewer are made where fewer decide"),
         argument("--window-s", metavar="S", type=float, help="how long a trial lasts at least, s; as the sensors need"),
@@ -40,7 +41,7 @@ with_compare_arguments = with_arguments(
 )
 """Decorates a line magic with the arguments of ``%compare``."""
 
-EXPRESSIONS = ("prompts", "texts", "tokenizer", "task")
+EXPRESSIONS = ("prompts", "texts", "tokenizer", "task", "lm_eval")
 NUMBERS = ("prompt_tokens", "new_tokens", "pairs", "window_s", "seed")
 
 _RUNTIME = re.compile(r"(?P<expression>.*)@(?P<runtime>[A-Za-z_]\w*)", re.DOTALL)

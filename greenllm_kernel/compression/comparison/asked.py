@@ -34,7 +34,7 @@ class Asked:
         texts: that quality is told on.
         tokenizer: of transformers, for all contenders.
         task: labelled texts, or what tells the accuracy of a model.
-        harness: tasks of lm-eval.
+        harness: tasks of lm-eval, by name or as configs.
         pairs: of trials at most.
         window_s: how long a trial's windows last at least, s; None: as long as the sensors need.
         warm_up_s: how long each contender works before its first trial, s.
@@ -49,7 +49,7 @@ class Asked:
     texts: Sequence[str]
     tokenizer: Any
     task: Callable[[Any], Any] | Sequence[Example] | None
-    harness: Sequence[str]
+    harness: Sequence[Any]
     pairs: int
     window_s: float | None
     warm_up_s: float
@@ -90,6 +90,8 @@ class Asked:
             raise ComparisonError("the task has texts: they need a tokenizer, tokenizer=...")
         if self.harness and importlib.util.find_spec("lm_eval") is None:
             raise ComparisonError("lm-eval is not installed: pip install lm-eval, or leave lm_eval= out")
+        if self.harness and self.tokenizer is None:
+            raise ComparisonError("lm-eval asks in texts: it needs a tokenizer, tokenizer=...")
 
     def check(self, entrants: Sequence[Entrant]) -> None:
         """See that the contenders can be compared on this.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from greenllm_kernel.accounting.session import Session
@@ -26,7 +26,7 @@ def compare(
     texts: Iterable[str] | None = None,
     tokenizer: Any = None,
     task: Callable[[Any], Any] | Iterable[tuple[str, Any]] | None = None,
-    lm_eval: Iterable[str] | None = None,
+    lm_eval: Iterable[str | Mapping[str, Any]] | None = None,
     runtime: Any = "eager",
     pairs: int = MOST_PAIRS,
     window_s: float | None = None,
@@ -56,7 +56,8 @@ def compare(
         task: for classifiers pairs of text and label; or a function that is given the model as it is deployed and
             returns its accuracy, 0 to 1, or a list that says for each example whether it was right, in the same order
             for each model: then the change of accuracy has an interval, which is of pairs.
-        lm_eval: tasks of lm-eval, which is not installed with GreenLLM and may fetch their data.
+        lm_eval: tasks of lm-eval, by name or as configs of one's own; it is not installed with GreenLLM, and may fetch
+            the data of its own tasks.
         runtime: of contenders that name none.
         pairs: of trials at most, an even number of 4 or more; fewer are made where fewer decide.
         window_s: how long a trial's windows last at least, s; None: as long as the sensors need.
@@ -82,7 +83,7 @@ def compare(
         texts=listed(texts, "texts"),
         tokenizer=tokenizer,
         task=task if task is None or callable(task) else listed(task, "task"),
-        harness=[lm_eval] if isinstance(lm_eval, str) else listed(lm_eval, "lm_eval"),
+        harness=[lm_eval] if isinstance(lm_eval, str | Mapping) else listed(lm_eval, "lm_eval"),
         pairs=pairs,
         window_s=window_s,
         warm_up_s=warm_up_s,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 
 from greenllm_kernel.compression.comparison.asked import Asked, Example
-from greenllm_kernel.compression.comparison.contender import IN_TORCH, Entrant
+from greenllm_kernel.compression.comparison.contender import Entrant
 from greenllm_kernel.compression.comparison.quality import WINDOW_TOKENS, Accuracy, TextQuality, score_texts
 from greenllm_kernel.compression.deployment import Deployment
 from greenllm_kernel.compression.places import places
@@ -42,12 +41,17 @@ def evaluate(entrant: Entrant, deployment: Deployment | None, asked: Asked) -> E
         ValueError: what the texts or the task give cannot be used.
     """
     text = None
+    harness: Mapping[str, Mapping[str, float]] = {}
     if asked.texts and deployment is not None:
         text = score_texts(deployment.logits, asked.texts, asked.tokenizer, places(entrant.model) or WINDOW_TOKENS)
+    if asked.harness and deployment is not None:
+        from greenllm_kernel.compression.comparison.harness import asked_harness
+
+        harness = asked_harness(entrant, deployment, asked.harness, asked.tokenizer)
     return Evaluated(
         text=text,
         accuracy=_accuracy(entrant, deployment, asked),
-        harness=_harness(entrant, asked) if asked.harness else {},
+        harness=harness,
         runtime_bytes=deployment.size_bytes if deployment is not None else None,
     )
 
@@ -84,21 +88,3 @@ def _classified(entrant: Entrant, examples: Sequence[Example], tokenizer: Any) -
             raise ValueError(f"the task has the label {label!r}; the model has {', '.join(numbers)}")
         right.append(said == wanted)
     return Accuracy.of(right)
-
-
-def _harness(entrant: Entrant, asked: Asked) -> Mapping[str, Mapping[str, float]]:
-    """Return what lm-eval says of a model that runs in torch."""
-    if entrant.runtime.name not in IN_TORCH:
-        return {}
-    import lm_eval
-    from lm_eval.models.huggingface import HFLM
-
-    # Both are the user's, and lm-eval may change them: the copies have modules of their own, and the same weights.
-    model: Any = evaluating(entrant.model)
-    model.tie_weights = lambda *some, **more: None  # it would put floats where a head is packed
-    wrapped = HFLM(pretrained=model, tokenizer=copy.deepcopy(asked.tokenizer))
-    found = lm_eval.simple_evaluate(model=wrapped, tasks=list(asked.harness))
-    return {
-        task: {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
-        for task, metrics in found["results"].items()
-    }

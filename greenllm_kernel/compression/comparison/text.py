@@ -19,6 +19,7 @@ from greenllm_kernel.compression.comparison.compared import Compared
 from greenllm_kernel.compression.comparison.comparison import Comparison
 from greenllm_kernel.compression.comparison.verdict import change_text
 from greenllm_kernel.compression.result import ModelSize, bytes_text
+from greenllm_kernel.quantities import COVERAGE_FACTOR_95
 
 MISSING: Final = "-"
 
@@ -33,6 +34,9 @@ CELL_COLUMNS: Final = (
 )
 
 ENDED_EARLY: Final = {Status.INTERRUPTED: ", interrupted", Status.ERROR: ", ended by an error"}
+
+STANDARD_ERROR: Final = "_stderr"
+"""What lm-eval puts after the name of a metric for its standard error."""
 
 RATES = ((1.0, ""), (1e3, "k"), (1e6, "M"))
 
@@ -112,10 +116,29 @@ def notes(comparison: Comparison) -> Sequence[str]:
         if verdict.gap:
             lines.append(f"{verdict.contender}, {verdict.phase}, batch {verdict.batch}: {verdict.gap}")
     lines += [f"{contender.name}: {contender.failure}" for contender in comparison.contenders if contender.failure]
+    lines += [f"{each.name}: {said}" for each in comparison.contenders for said in harness_texts(each)]
     lines += [f"{each.name}: {outcome}" for each in comparison.contenders for outcome in comparison.judged(each)]
     lines += [break_even_text(one) for one in comparison.break_even]
     if missing := sorted({label for cell in comparison.cells for label in cell.missing}):
         lines.append(f"without {'; '.join(missing)}: no readings throughout")
+    return lines
+
+
+def harness_texts(contender: Compared) -> Sequence[str]:
+    """Return what lm-eval said of a contender, a line for each task, with the 95 % intervals of its standard errors."""
+    lines = []
+    for task, metrics in contender.harness.items():
+        told = []
+        for name, value in metrics.items():
+            metric, _, filtered = name.partition(",")
+            if metric.endswith(STANDARD_ERROR):
+                continue
+            error = metrics.get(f"{metric}{STANDARD_ERROR},{filtered}")
+            half_width = COVERAGE_FACTOR_95 * error if error is not None else None
+            interval = None if half_width is None else (value - half_width, value + half_width)
+            where = "" if filtered == "none" else f" ({filtered})"
+            told.append(f"{metric}{where} {quantity_text(value, interval, ((1.0, ''),)).strip()}")
+        lines.append(f"lm-eval, {task}: {', '.join(told)}")
     return lines
 
 

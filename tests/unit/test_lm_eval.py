@@ -1,0 +1,67 @@
+"""Quality by lm-eval, which lies in a folder of its own: the real one, on tasks whose data is written here."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+HERE = Path(__file__).parent
+FOLDER = Path(sys.prefix) / "lm-eval"
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    if not FOLDER.is_dir():
+        pytest.skip("lm-eval is not there: make .venv/lm-eval")
+    folder = tmp_path_factory.mktemp("tasks")
+    paths = [HERE, HERE.parent, FOLDER]
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(folder / "cache"),
+    }
+    command = [sys.executable, HERE / "lm_evaluating.py", folder]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "requests:" not in done.stderr, "its progress is shown beside ours"
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_each_contender_is_asked_as_it_is_deployed(said: dict) -> None:
+    found = said["found"]
+
+    assert list(found) == ["baseline", "packed", "scripted", "exported"]
+    for name in ("baseline", "scripted", "exported"):
+        assert found[name]["chosen"]["acc,none"] == said["right"]
+        assert found[name]["written"]["exact_match,none"] == 1.0
+    assert set(found["packed"]["chosen"]) == {"acc,none", "acc_stderr,none"}
+
+
+def test_its_metrics_are_told_with_their_intervals(said: dict) -> None:
+    assert "scripted: lm-eval, chosen: acc 0." in said["text"]
+    assert "baseline: lm-eval, written: exact_match 1" in said["text"]
+
+
+def test_what_is_the_user_s_stays_as_it_was(said: dict) -> None:
+    random.seed(3)
+    numpy.random.seed(3)
+    expected = [random.random(), float(numpy.random.random())]
+
+    assert said["next"][:2] == expected
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        assert said["next"][2] == float(torch.rand(1))
+    assert said["training"] and said["pad"] is None
+
+
+def test_without_a_tokenizer_nothing_is_fetched_and_it_is_said(said: dict) -> None:
+    assert said["without a tokenizer"] == "lm-eval asks in texts: it needs a tokenizer, tokenizer=..."
