@@ -4,7 +4,10 @@
 # installed or built stays in the clone: .venv, node_modules, build.
 
 SHELL := /bin/bash
+# One thing at a time, but where a recipe below asks for more.
+ifndef TOGETHER
 .NOTPARALLEL:
+endif
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
@@ -33,6 +36,8 @@ TUTORIALS := $(wildcard notebooks/*.ipynb)
 EXTENSION := $(shell find extension -type f -not -path 'extension/lib/*' -not -name messages.ts \
   -not -name '*.tsbuildinfo' -not -path 'extension/tests/*' -not -path 'extension/node_modules/*')
 
+APART := .venv/llm-compressor .venv/lm-eval
+
 # jupyter-collaboration is there for the tests of it, which switch it on for themselves.
 WITHOUT_COLLABORATION := {"disabledExtensions": {"@jupyter/collaboration-extension": true, "@jupyter/docprovider-extension": true}}
 
@@ -51,8 +56,12 @@ lab: .venv/built ## JupyterLab with the tutorial open
 	esac; \
 	exec jupyter lab $$flags $(LAB_FLAGS)
 
+# What does not look at the clock runs two at a time, with the output of each kept together where this make can do so.
 .PHONY: test
-test: check-python check-extension test-extension test-python test-browser ## Every check and every test
+test: ## Every check and every test
+	@$(MAKE) TOGETHER=yes --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+	  check-python check-extension test-extension $(APART) .venv/browser
+	@$(MAKE) test-python test-browser
 	@$(call heading,Every check and every test passed)
 	@tail -n 1 build/logs/*.summary
 
@@ -123,7 +132,7 @@ test-extension: .venv/built | build/logs ## Unit tests and size of the extension
 	@grep -E '^ *Tests ' build/logs/extension.log > build/logs/extension.summary
 
 .PHONY: test-python
-test-python: .venv/built .venv/llm-compressor .venv/lm-eval | build/logs ## Unit tests, and tests with real kernels
+test-python: .venv/built $(APART) | build/logs ## Unit tests, and tests with real kernels
 	@command -v cc > /dev/null || $(call fail,The tests compile stand-ins for hardware. Please install a C compiler (cc).)
 	@$(call heading,Python: unit tests and real kernels)
 	@set -o pipefail; pytest --color=no --numprocesses=3 --dist=loadfile --durations=25 2>&1 | tee build/logs/python.log
@@ -166,7 +175,6 @@ build/logs:
 
 # llm-compressor wants an older transformers than the rest, and without lm-eval one is to be told so: each lies in a
 # folder of its own, for its tests to look in.
-APART := .venv/llm-compressor .venv/lm-eval
 $(APART): .venv/%: .venv/installed tests/%.txt
 	@$(call heading,$*)
 	@rm -rf $@

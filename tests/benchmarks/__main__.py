@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import accuracy  # noqa: E402
+import alike  # noqa: E402
 import browser  # noqa: E402
 import cells  # noqa: E402
 import compression  # noqa: E402
@@ -48,6 +49,7 @@ TRUTH_PARTS = {
     "coverage": coverage.figures,
     "memory": memory.figures,
     "verdict": verdict.figures,
+    "alike": alike.figures,
     "runtimes": runtimes.figures,
 }
 """Of what is said, how true it is; these take the options."""
