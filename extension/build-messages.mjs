@@ -35,10 +35,11 @@ const types = await compile(forTypes(schema), 'AnyMessage', {
   maxItems: 2
 });
 const data = JSON.stringify(schema, withoutProse);
-await writeFile(
-  target,
-  `${types}\n/** The schema as data, for the check of what comes in. */\nexport const SCHEMA: object = ${data};\n`
-);
+const text = `${types}\n/** The schema as data, for the check of what comes in. */\nexport const SCHEMA: object = ${data};\n`;
+// Somebody else may be reading the same file just now: it is written where it differs only.
+if ((await readFile(target, 'utf8').catch(() => '')) !== text) {
+  await writeFile(target, text);
+}
 
 /** The same schema in the form the type generator reads whole: no allOf, definitions by name. */
 function forTypes(schema) {

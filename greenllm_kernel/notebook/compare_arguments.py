@@ -26,7 +26,7 @@ with_compare_arguments = with_arguments(
         argument("--prompt-tokens", metavar="N", type=int, help="of each sequence; 64 where it is left out"),
         argument("--new-tokens", metavar="N", type=int, help="generated of each sequence; 32 where it is left out"),
         argument("--texts", metavar="T", help="texts on which bits per byte and perplexity are told"),
-        argument("--tokenizer", metavar="K", help="of transformers, for texts, prompts and tasks"),
+        argument("--tokenizer", metavar="K", help="of transformers, for texts, prompts and tasks, lm-eval's too"),
         argument("--task", metavar="F", help="pairs of text and label, or a function that tells a model's accuracy"),
         argument("--lm-eval", metavar="L", help="tasks of lm-eval, if that is installed: a list of names or configs"),
         argument("--runtime", metavar="R", help="of the models that name none; eager where it is left out"),

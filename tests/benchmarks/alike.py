@@ -40,14 +40,16 @@ def figures(folder: Path, options: argparse.Namespace) -> list[Figure]:
         ]
     finally:
         session.close(1.0)
-    wrong = [any(verdict.outcome in (Outcome.SAVES, Outcome.COSTS) for verdict in family) for family in families]
+    known = [family for family in families if any(verdict.interval for verdict in family)]
+    wrong = [any(verdict.outcome in (Outcome.SAVES, Outcome.COSTS) for verdict in family) for family in known]
     found = [
         Figure(
             "a real model beside itself: comparisons with a false verdict",
-            100 * sum(wrong) / len(wrong),
+            100 * sum(wrong) / len(wrong) if wrong else math.nan,
             "%",
             MOST_WRONG,
-            f"{sum(wrong)} of {len(wrong)}, three phases each, both deployed anew each time",
+            f"{sum(wrong)} of {len(wrong)}, three phases each, both deployed anew each time; "
+            f"{len(families) - len(known)} more could not be told",
         )
     ]
     for phase in dict.fromkeys(verdict.phase for family in families for verdict in family):
@@ -63,18 +65,19 @@ def _family(model: object, seed: int, session: Session) -> Sequence[Verdict]:
 
 
 def _of_phase(phase: str, verdicts: Sequence[Verdict]) -> list[Figure]:
-    known = [verdict for verdict in verdicts if verdict.change is not None and verdict.interval is not None]
-    logs = [math.log1p(verdict.change) for verdict in known if verdict.change is not None]
-    hold = [low <= 0 <= high for low, high in (verdict.interval for verdict in known if verdict.interval is not None)]
-    half = statistics.median(
-        (math.log1p(high) - math.log1p(low)) / 2 for low, high in (each.interval for each in known if each.interval)
-    )
+    known = [(verdict, verdict.interval) for verdict in verdicts if verdict.change is not None and verdict.interval]
+    name = f"  {phase}: 99 % intervals that hold no change"
+    if len(known) < 2:
+        return [Figure(name, math.nan, "%", note=f"{len(known)} of {len(verdicts)} could be told")]
+    scatter = statistics.stdev(math.log1p(verdict.change or 0.0) for verdict, _ in known)
+    half = statistics.median((math.log1p(high) - math.log1p(low)) / 2 for _, (low, high) in known)
+    held = [low <= 0 <= high for _, (low, high) in known]
     return [
         Figure(
-            f"  {phase}: 99 % intervals that hold no change",
-            100 * sum(hold) / len(hold),
+            name,
+            100 * sum(held) / len(held),
             "%",
-            note=f"changes scatter by {100 * statistics.stdev(logs):.2g} %; half an interval is {100 * half:.2g} % in "
-            f"the median; {statistics.mean(verdict.pairs for verdict in known):.1f} pairs in the mean",
+            note=f"{len(held)}; changes scatter by {100 * scatter:.2g} %; half an interval is {100 * half:.2g} % in "
+            f"the median; {statistics.mean(verdict.pairs for verdict, _ in known):.1f} pairs in the mean",
         )
     ]

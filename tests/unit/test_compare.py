@@ -140,7 +140,7 @@ def test_what_deploying_took_is_told_and_is_to_be_paid_back(session):
     )
     assert max(energy.value_j for energy in base.deploying.values()) < 25.0
     assert [(one.batch, one.costs) for one in result.break_even] == [(1, ("deploying",)), (2, ("deploying",))]
-    assert "Deploying took" in str(result)
+    assert "Deploying took" in str(result) and "batch 1: " in str(result) and "batch 2: " in str(result)
 
 
 def test_who_draws_less_and_who_draws_more_is_told(session):

@@ -30,6 +30,7 @@ def test_a_contender_that_fails_says_why_and_the_others_go_on(session):
         simulated("base"),
         simulated("late", fails_after=12),
         simulated("early", fails_after=2),
+        simulated("first", deploy_s=0.2, fails_after=1),
         simulated("no", how="no"),
         simulated("refused", how="refuse"),
         simulated("good"),
@@ -41,12 +42,15 @@ def test_a_contender_that_fails_says_why_and_the_others_go_on(session):
     assert failures["base"] == failures["good"] == ""
     assert "out of memory, says the driver" in failures["late"]
     assert "out of memory, says the driver" in failures["early"]
+    assert "out of memory, says the driver" in failures["first"]
     assert "it does not start" in failures["no"]
     assert "it has no such part" in failures["refused"]
     assert result.cell("good", "generate", 1).trials == 4
     late = result.verdict("late", "generate", 1)
     assert late.outcome is Outcome.INCONCLUSIVE and "out of memory" in late.gap
     assert "late: " in str(result)
+    assert [each.name for each in result.contenders if each.deploying] == ["base", "late", "good"]
+    assert {one.contender for one in result.break_even} <= {"good"}
 
 
 def test_what_fails_at_one_batch_is_compared_at_the_others(session):

@@ -40,7 +40,7 @@ def session(measured) -> Session:
         ({"window_s": 0}, "window_s is 0: expected seconds"),
         ({"warm_up_s": -1}, "warm_up_s is -1"),
         ({"cool_down_s": math.nan}, "cool_down_s is nan"),
-        ({"prompts": "a text"}, "prompts is a str: expected a list of texts"),
+        ({"prompts": "a text"}, "prompts is a str: expected a list"),
         ({"prompts": []}, "prompts is empty"),
         ({"texts": ["a text"]}, "texts are texts: they need a tokenizer"),
         ({"texts": [3], "tokenizer": Bytes()}, "texts holds something that is no text"),

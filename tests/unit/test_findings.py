@@ -241,31 +241,29 @@ def test_compressing_is_paid_back_after_its_cost_over_the_saving() -> None:
     assert "  large, batch 1: no saving is sure that would pay back what compressing took" in lines
 
 
-def test_deploying_is_to_be_paid_back_where_the_runtime_is_another() -> None:
-    class Other(Nothing):
-        name = "compiled"
-
+def test_of_deploying_what_it_took_more_than_the_baseline_s_is_to_be_paid_back() -> None:
     def joules(value_j: float) -> Energy:
-        return Energy(value_j, 0.01, by_provenance_j={Provenance.MEASURED: value_j})
+        return Energy(value_j, 5.0, by_provenance_j={Provenance.MEASURED: value_j})
 
-    small = entrant("small", cost_j=500.0)
-    entrants = [entrant("base"), small, *(replace(one, runtime=Other(NoSettings())) for one in (small, entrant("raw")))]
-    entrants[2] = replace(entrants[2], name="both")
-    result = found(entrants, {"base": 1.0, "small": 0.5, "both": 0.5, "raw": 0.5})
-    told = {each.name: replace(each, deploying={1: joules(250.0)}) for each in result.contenders}
-    result = replace(result, contenders=list(told.values()))
+    took_j = {"base": 100.0, "small": 101.0, "both": 350.0, "raw": 350.0, "quick": 20.0}
+    entrants = [entrant(name, cost_j=500.0 if name in ("small", "both") else None) for name in took_j]
+    result = found(entrants, {"base": 1.0, **dict.fromkeys([*took_j][1:], 0.5)})
+    told = [replace(each, deploying={1: joules(took_j[each.name])}) for each in result.contenders]
+    result = replace(result, contenders=told)
 
     costs = {one.contender: one.costs for one in result.break_even}
     assert costs == {"small": ("compressing",), "both": ("compressing", "deploying"), "raw": ("deploying",)}
     gross_j = result.cell("base", "generate", 1).gross.value_j
     for one in result.break_even:
         saved_j = -result.verdict(one.contender, "generate", 1).change * gross_j
-        cost_j = {"small": 500.0, "both": 750.0, "raw": 250.0}[one.contender]
-        assert one.count == pytest.approx(cost_j / saved_j)
+        assert one.count == pytest.approx({"small": 500.0, "both": 750.0, "raw": 250.0}[one.contender] / saved_j)
     assert "both, batch 1: compressing and deploying are paid back after" in str(result)
     assert "raw, batch 1: deploying is paid back after" in str(result)
-    unknown = replace(result, contenders=[result.baseline, *(replace(told[name], deploying={}) for name in costs)])
-    assert [one.contender for one in unknown.break_even] == ["small"]
+    unknown = replace(result, contenders=[replace(each, deploying={}) for each in told])
+    assert [(one.contender, one.costs) for one in unknown.break_even] == [
+        ("small", ("compressing",)),
+        ("both", ("compressing",)),
+    ]
 
 
 def test_the_targets_of_a_recipe_are_judged_by_what_was_measured() -> None:

@@ -92,6 +92,13 @@ class Asked:
             raise ComparisonError("lm-eval is not installed: pip install lm-eval, or leave lm_eval= out")
         if self.harness and self.tokenizer is None:
             raise ComparisonError("lm-eval asks in texts: it needs a tokenizer, tokenizer=...")
+        if self.harness:
+            from greenllm_kernel.compression.comparison.harness import known_tasks
+
+            try:
+                object.__setattr__(self, "harness", known_tasks(self.harness))
+            except ValueError as error:
+                raise ComparisonError(str(error)) from error
 
     def check(self, entrants: Sequence[Entrant]) -> None:
         """See that the contenders can be compared on this.
@@ -179,7 +186,7 @@ def listed(texts: Iterable[Any] | None, what: str) -> Sequence[Any]:
     if texts is None:
         return []
     if isinstance(texts, str | Mapping) or not hasattr(texts, "__iter__"):
-        raise ComparisonError(f"{what} is a {type(texts).__name__}: expected a list of texts")
+        raise ComparisonError(f"{what} is a {type(texts).__name__}: expected a list")
     found = list(texts)
     if not found:
         raise ComparisonError(f"{what} is empty")

@@ -52,7 +52,7 @@ def compare(
         prompt_tokens: of each sequence.
         new_tokens: generated of each sequence, 2 or more; the end of a text is a token like any other.
         texts: on which bits per byte and perplexity are told.
-        tokenizer: of transformers, for ``prompts``, ``texts`` and ``task``.
+        tokenizer: of transformers, for ``prompts``, ``texts``, ``task`` and ``lm_eval``.
         task: for classifiers pairs of text and label; or a function that is given the model as it is deployed and
             returns its accuracy, 0 to 1, or a list that says for each example whether it was right, in the same order
             for each model: then the change of accuracy has an interval, which is of pairs.

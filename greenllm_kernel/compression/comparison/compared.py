@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from greenllm_kernel.compression.comparison.quality import Accuracy, TextQuality
+from greenllm_kernel.compression.comparison.quality import Accuracy, Metric, TextQuality
 from greenllm_kernel.compression.targets import Target
 from greenllm_kernel.quantities import Energy
 
@@ -24,7 +24,9 @@ class Compared:
         file_bytes: of its weights as they are saved, or in the form of its runtime; None where that cannot be told.
         memory_bytes: of its weights as they run.
         compressing: energy that compressing it took, J; None where it was not compressed, or that is not known.
-        deploying: by batch, energy that deploying it and its first answer took (converting, compiling), J.
+        deploying: by batch, energy that deploying it and its first answer took this once, J: converting, compiling,
+            for the first of a runtime loading its libraries too. What a runtime keeps on the disk makes the next time
+            cheaper.
         text: how well it foretells the texts; None where there were none.
         accuracy: at the task; None where there was none.
         harness: by task of lm-eval, its metrics.
@@ -44,6 +46,6 @@ class Compared:
     deploying: Mapping[int, Energy] = field(default_factory=dict)
     text: TextQuality | None = None
     accuracy: Accuracy | None = None
-    harness: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    harness: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
     targets: Sequence[Target] = ()
     failure: str = ""

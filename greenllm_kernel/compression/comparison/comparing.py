@@ -64,6 +64,7 @@ class Comparing:
         self._looks = looks(asked.pairs)
         self._findings = Findings(self._entrants, asked)
         self._evaluated: dict[str, Evaluated] = {}
+        self._not_evaluated: dict[str, Exception] = {}
         self._failures = self._refused()
         self._finished = 0
         self._run: Run | None = None
@@ -105,12 +106,11 @@ class Comparing:
                     continue
                 self._say(entrant, number, 0, "deploying")
                 with self._failing(entrant, batch), ExitStack() as deploying:
-                    if entrant.is_causal:
-                        run = deploying.enter_context(self._metered(f"deploying {entrant.name}, batch {batch}"))
-                        self._findings.add_deploying(entrant.name, batch, run)
+                    run = deploying.enter_context(self._metered(f"deploying {entrant.name}, batch {batch}"))
                     deployment = self._deployed(entrant, batch, deployed)
                     work = self._work(entrant, deployment, batch)
                     plans[entrant.name] = self._warmed_up(entrant, work, batch, number, deploying.close)
+                    self._findings.add_deploying(entrant.name, batch, run)
                     self._evaluate(entrant, deployment, number)
                     works[entrant.name] = work
             if len(works) > 1:
@@ -140,9 +140,15 @@ class Comparing:
         """Tell a contender's quality, once; after its memory is known, for long texts would take more of that."""
         if entrant.name in self._evaluated:
             return
+        if entrant.name in self._not_evaluated:
+            raise self._not_evaluated[entrant.name]
         self._say(entrant, number, 0, "telling its quality")
-        with self._metered(f"quality of {entrant.name}"):
-            self._evaluated[entrant.name] = evaluate(entrant, deployment, self._asked)
+        try:
+            with self._metered(f"quality of {entrant.name}"):
+                self._evaluated[entrant.name] = evaluate(entrant, deployment, self._asked)
+        except Exception as error:
+            self._not_evaluated[entrant.name] = error
+            raise
 
     def _warmed_up(
         self, entrant: Entrant, work: Work, batch: int, number: int, answered: Callable[[], object]

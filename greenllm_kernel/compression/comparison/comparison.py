@@ -122,7 +122,7 @@ class Comparison:
             for batch in self.batches:
                 baseline = self.cell(self.baseline.name, self.whole_phase, batch)
                 verdict = self.verdict(contender.name, self.whole_phase, batch)
-                if verdict is None or baseline is None:
+                if verdict is None or verdict.gap or baseline is None:
                     continue
                 if (one := BreakEven.of(self._costs(contender, batch), baseline, verdict)) is not None:
                     found.append(one)
@@ -175,17 +175,32 @@ class Comparison:
         printer.text(str(self))
 
     def _costs(self, contender: Compared, batch: int) -> Mapping[str, Energy]:
-        """Return what has to be paid back, J; nothing where there is nothing, or a part of it is not known.
+        """Return what has to be paid back, J; nothing where there is nothing, or what compressing took is not known.
 
-        Deploying counts in another runtime than the baseline's, and then all of it: in the same one both have it.
+        Of deploying it is what that surely took more than the baseline's.
         """
         costs = {}
         if contender.steps:
+            if contender.compressing is None:
+                return {}
             costs["compressing"] = contender.compressing
-        if contender.runtime != self.baseline.runtime:
-            costs["deploying"] = contender.deploying.get(batch)
-        known = {what: cost for what, cost in costs.items() if cost is not None}
-        return known if len(known) == len(costs) else {}
+        mine, theirs = contender.deploying.get(batch), self.baseline.deploying.get(batch)
+        if mine is not None and theirs is not None and (more := mine - theirs).interval_j[0] > 0:
+            costs["deploying"] = more
+        return costs
+
+    def _metrics_to_dict(self, contender: Compared, task: str) -> dict[str, Any]:
+        theirs = self.baseline.harness.get(task, {})
+        told = {}
+        for name, metric in contender.harness[task].items():
+            change = None if contender is self.baseline else metric.change(theirs.get(name))
+            told[name] = {
+                "value": metric.value,
+                "interval": metric.interval,
+                "change": change[0] if change else None,
+                "interval_change": change[1] if change else None,
+            }
+        return told
 
     def _quality(self, contender: Compared) -> tuple[float, Interval | None] | None:
         if self.quality_name == "bits per byte":
@@ -220,6 +235,6 @@ class Comparison:
             "accuracy_change": more_right[0] if more_right else None,
             "interval_accuracy_change": more_right[1] if more_right else None,
             "targets": [outcome.to_dict() for outcome in self.judged(contender)],
-            "lm_eval": {task: dict(metrics) for task, metrics in contender.harness.items()},
+            "lm_eval": {task: self._metrics_to_dict(contender, task) for task in contender.harness},
             "failure": contender.failure or None,
         }

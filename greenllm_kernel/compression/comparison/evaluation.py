@@ -10,7 +10,13 @@ import torch
 
 from greenllm_kernel.compression.comparison.asked import Asked, Example
 from greenllm_kernel.compression.comparison.contender import Entrant
-from greenllm_kernel.compression.comparison.quality import WINDOW_TOKENS, Accuracy, TextQuality, score_texts
+from greenllm_kernel.compression.comparison.quality import (
+    WINDOW_TOKENS,
+    Accuracy,
+    Metric,
+    TextQuality,
+    score_texts,
+)
 from greenllm_kernel.compression.deployment import Deployment
 from greenllm_kernel.compression.places import places
 from greenllm_kernel.compression.tensors import device_of, evaluating
@@ -25,7 +31,7 @@ class Evaluated:
 
     text: TextQuality | None = None
     accuracy: Accuracy | None = None
-    harness: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    harness: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
     runtime_bytes: int | None = None
 
 
@@ -41,7 +47,7 @@ def evaluate(entrant: Entrant, deployment: Deployment | None, asked: Asked) -> E
         ValueError: what the texts or the task give cannot be used.
     """
     text = None
-    harness: Mapping[str, Mapping[str, float]] = {}
+    harness: Mapping[str, Mapping[str, Metric]] = {}
     if asked.texts and deployment is not None:
         text = score_texts(deployment.logits, asked.texts, asked.tokenizer, places(entrant.model) or WINDOW_TOKENS)
     if asked.harness and deployment is not None:

@@ -121,6 +121,39 @@ class Accuracy:
         return change, (max(-1.0, gained - lost - half), min(1.0, gained - lost + half))
 
 
+@dataclass(frozen=True)
+class Metric:
+    """One figure that lm-eval gives of a task.
+
+    Attributes:
+        value: as lm-eval has it; None where it is not finite.
+        error: its standard error as lm-eval has it; None where that is not known.
+        accuracy: the same, by example, where each is right or wrong; None where that is not so.
+    """
+
+    value: float | None
+    error: float | None = None
+    accuracy: Accuracy | None = None
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 % interval for examples like these; None where it is not known, or would have no width."""
+        if self.accuracy is not None:
+            return self.accuracy.interval
+        if self.value is None or not self.error:
+            return None
+        half = COVERAGE_FACTOR_95 * self.error
+        return self.value - half, self.value + half
+
+    def change(self, baseline: Metric | None) -> tuple[float, Interval | None] | None:
+        """Return how much larger it is than a baseline's; with the interval of pairs, where examples are known."""
+        if baseline is None or self.value is None or baseline.value is None:
+            return None
+        if self.accuracy is not None and baseline.accuracy is not None:
+            return self.accuracy.change(baseline.accuracy)
+        return self.value - baseline.value, None
+
+
 def score_texts(logits: Logits, texts: Sequence[str], tokenizer: Any, longest: int) -> TextQuality:
     """Return how well a model foretells texts.
 

@@ -17,9 +17,9 @@ from greenllm_kernel.compression.comparison.break_even import BreakEven
 from greenllm_kernel.compression.comparison.cell import Cell
 from greenllm_kernel.compression.comparison.compared import Compared
 from greenllm_kernel.compression.comparison.comparison import Comparison
+from greenllm_kernel.compression.comparison.quality import Metric
 from greenllm_kernel.compression.comparison.verdict import change_text
 from greenllm_kernel.compression.result import ModelSize, bytes_text
-from greenllm_kernel.quantities import COVERAGE_FACTOR_95
 
 MISSING: Final = "-"
 
@@ -34,9 +34,6 @@ CELL_COLUMNS: Final = (
 )
 
 ENDED_EARLY: Final = {Status.INTERRUPTED: ", interrupted", Status.ERROR: ", ended by an error"}
-
-STANDARD_ERROR: Final = "_stderr"
-"""What lm-eval puts after the name of a metric for its standard error."""
 
 RATES = ((1.0, ""), (1e3, "k"), (1e6, "M"))
 
@@ -86,7 +83,7 @@ def contender_row(comparison: Comparison, contender: Compared) -> Sequence[str]:
         quantity_text(100 * accuracy.value, _percents(accuracy.interval), ((1.0, "%"),)) if accuracy else "",
         change_text(*more_right, unit="points") if more_right else "",
         energy_text(contender.compressing) if contender.compressing else "",
-        energy_text(next(iter(contender.deploying.values()))) if contender.deploying else "",
+        _deploying_text(contender),
     )
 
 
@@ -116,7 +113,7 @@ def notes(comparison: Comparison) -> Sequence[str]:
         if verdict.gap:
             lines.append(f"{verdict.contender}, {verdict.phase}, batch {verdict.batch}: {verdict.gap}")
     lines += [f"{contender.name}: {contender.failure}" for contender in comparison.contenders if contender.failure]
-    lines += [f"{each.name}: {said}" for each in comparison.contenders for said in harness_texts(each)]
+    lines += [f"{each.name}: {said}" for each in comparison.contenders for said in harness_texts(comparison, each)]
     lines += [f"{each.name}: {outcome}" for each in comparison.contenders for outcome in comparison.judged(each)]
     lines += [break_even_text(one) for one in comparison.break_even]
     if missing := sorted({label for cell in comparison.cells for label in cell.missing}):
@@ -124,22 +121,27 @@ def notes(comparison: Comparison) -> Sequence[str]:
     return lines
 
 
-def harness_texts(contender: Compared) -> Sequence[str]:
-    """Return what lm-eval said of a contender, a line for each task, with the 95 % intervals of its standard errors."""
+def harness_texts(comparison: Comparison, contender: Compared) -> Sequence[str]:
+    """Return what lm-eval said of a contender, a line for each task, with 95 % intervals where they are known."""
     lines = []
     for task, metrics in contender.harness.items():
-        told = []
-        for name, value in metrics.items():
-            metric, _, filtered = name.partition(",")
-            if metric.endswith(STANDARD_ERROR):
-                continue
-            error = metrics.get(f"{metric}{STANDARD_ERROR},{filtered}")
-            half_width = COVERAGE_FACTOR_95 * error if error is not None else None
-            interval = None if half_width is None else (value - half_width, value + half_width)
-            where = "" if filtered == "none" else f" ({filtered})"
-            told.append(f"{metric}{where} {quantity_text(value, interval, ((1.0, ''),)).strip()}")
-        lines.append(f"lm-eval, {task}: {', '.join(told)}")
+        theirs = comparison.baseline.harness.get(task, {}) if contender is not comparison.baseline else {}
+        told = [_metric_text(name, metric, theirs.get(name)) for name, metric in metrics.items()]
+        if told:
+            lines.append(f"lm-eval, {task}: {'; '.join(told)}")
     return lines
+
+
+def _metric_text(name: str, metric: Metric, baseline: Metric | None) -> str:
+    label, _, filtered = name.partition(",")
+    where = "" if filtered == "none" else f" ({filtered})"
+    if metric.value is None:
+        return f"{label}{where} not finite"
+    value = quantity_text(metric.value, metric.interval, ((1.0, ""),)).strip()
+    change = metric.change(baseline)
+    if change is None or change[1] is None:
+        return f"{label}{where} {value}"
+    return f"{label}{where} {value}, {change_text(*change, unit='points')}"
 
 
 def break_even_text(one: BreakEven) -> str:
@@ -166,6 +168,13 @@ def _measured(cell: Cell | None) -> Iterator[str]:
             bytes_text(cell.peak_memory_bytes) if cell.peak_memory_bytes is not None else MISSING,
         ]
     )
+
+
+def _deploying_text(contender: Compared) -> str:
+    told = {batch: energy_text(energy) for batch, energy in contender.deploying.items()}
+    if len(told) == 1:
+        return next(iter(told.values()))
+    return "; ".join(f"batch {batch}: {text}" for batch, text in told.items())
 
 
 def _percents(interval: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -41,6 +41,12 @@ class InTorchCompiled(InTorch):
             self._compiled = partial(self.next_token, called_through(compiled, self.model, self._cache))
         else:
             self._compiled = partial(compiled, self.model)
+        if prefill:
+            # A prefill that is traced with a cache still without tensors would be compiled anew at the next answer,
+            # and CUDA graphs want to know of those tensors beforehand.
+            with torch.inference_mode():
+                token = torch.zeros(shape.batch, 1, dtype=torch.int64, device=self._device)
+                InTorch.next_token(self.model, self._cache_argument, token, self._cache)
 
     def cache(self) -> Cache:
         self._cache.reset()
