@@ -100,6 +100,7 @@ def test_what_failed_in_the_user_s_own_task_is_shown_where_it_was(kernel):
         ("model small --batch 1,x", "--batch 1,x: expected whole numbers"),
         ("model small --pairs 3", "3"),
         ("model small --texts texts", "need a tokenizer"),
+        ("model small --lm-eval ['piqa']", "lm-eval is not installed: pip install lm-eval"),
         ("model small -o 7", "-o 7: expected the name of a variable"),
         ("model small --speed", "--speed"),
     ],
