@@ -88,7 +88,7 @@ def tasks(rows: Path) -> list[dict[str, Any]]:
     written = {
         "doc_to_target": "generated",
         "generation_kwargs": {"until": ["nothing"], "max_gen_toks": NEW_TOKENS, "do_sample": False},
-        "metric_list": [{"metric": "exact_match"}],
+        "metric_list": [{"metric": "exact_match"}, {"metric": "bleu"}],  # the latter is of all examples together
     }
     return [
         {"task": "chosen", "output_type": "multiple_choice", **data, **chosen},

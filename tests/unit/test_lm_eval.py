@@ -52,6 +52,7 @@ def test_its_metrics_are_told_with_intervals_and_changes_of_pairs(said: dict) ->
     assert 0 < low < said["right"] < high < 1
     assert baseline["written"]["exact_match,none"]["interval"] == pytest.approx([0.839, 1.0], abs=1e-3)  # Wilson, 20
     assert scripted["chosen"]["acc,none"]["change"] == 0 and scripted["chosen"]["acc,none"]["interval_change"][0] < 0
+    assert "bleu,none" in scripted["written"] and scripted["written"]["bleu,none"]["interval_change"] is None
     assert "scripted: lm-eval, chosen: acc 0." in said["text"] and ", +0 points [" in said["text"]
 
 

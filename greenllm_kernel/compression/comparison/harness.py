@@ -137,7 +137,8 @@ def _metrics(said: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> M
         if not filtered or metric.endswith(STANDARD_ERROR) or not isinstance(value, numbers.Real):
             continue
         single = [sample.get(metric) for sample in samples if sample.get("filter", filtered) == filtered]
-        accuracy = Accuracy.of([bool(one) for one in single]) if single and {*single} <= {0, 1} else None
+        is_told = bool(single) and all(isinstance(one, numbers.Real) and one in (0, 1) for one in single)
+        accuracy = Accuracy.of([bool(one) for one in single]) if is_told else None
         if accuracy is not None and not math.isclose(accuracy.value, float(value), abs_tol=1e-9):
             accuracy = None
         error = said.get(f"{metric}{STANDARD_ERROR},{filtered}")
