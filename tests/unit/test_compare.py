@@ -199,7 +199,7 @@ def test_the_result_prints_and_saves_itself(session, tmp_path):
     assert any(line.split() == ["prefill,", "batch", "1"] for line in lines)
     assert any("J/token (95 %)" in line and "Verdict" in line for line in lines)
     data = json.loads(result.save(tmp_path / "comparison.json").read_text())
-    assert data["schema"] == 1 and data["baseline"] == "baseline"
+    assert data["schema"] == 2 and data["baseline"] == "baseline"
     assert data["cells"][0]["interval_j"][0] <= data["cells"][0]["energy_j"] <= data["cells"][0]["interval_j"][1]
     assert data["contenders"][1]["bits_per_byte_change"] == 0.0
     assert data["front"][0]["is_on_front"] in (True, False)

@@ -20,7 +20,8 @@ from greenllm_kernel.compression.host import Host
 from greenllm_kernel.compression.targets import TargetOutcome, figures_of, intervals_of
 from greenllm_kernel.quantities import Energy, Interval, Provenance
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""Of the JSON data. From 2 on a metric of lm-eval is an object with its interval, and what deploying took is told."""
 
 
 @dataclass(frozen=True)
